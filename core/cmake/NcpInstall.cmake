@@ -54,3 +54,5 @@ install(FILES
     "${CMAKE_CURRENT_BINARY_DIR}/netconnpoolConfig.cmake"
     "${CMAKE_CURRENT_BINARY_DIR}/netconnpoolConfigVersion.cmake"
     DESTINATION "${_package}")
+install(FILES "${netconnpool_SOURCE_DIR}/LICENSE"
+    DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -33,6 +33,10 @@
 #       NCP_PYTHON, NCP_CC, NCP_BUILD_TYPE. Use ${NCP_PYTHON} to run Python, not
 #       the first python3 of the path.
 #
+#   ncp_add_pytest(<name> FILE <file> LABELS ... [TIMEOUT] [ARGS] ...)
+#       runs a file of pytest, with the fixtures of tests/lib/ncp_fixtures.py;
+#       a file whose every test is skipped counts as skipped
+#
 # Names of tests are sentences or <area>_<what>. A test that cannot run here
 # says why and exits with 77: it is then shown as skipped. The label soak is for
 # runs that take minutes; only the preset soak runs them. Assertions must not
@@ -132,4 +136,18 @@ function(ncp_add_script_test name)
         "NCP_PYTHON=${NCP_PYTHON}"
         "NCP_CC=${CMAKE_C_COMPILER}"
         "NCP_BUILD_TYPE=${CMAKE_BUILD_TYPE}")
+endfunction()
+
+function(ncp_add_pytest name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "FILE" "")
+    ncp_add_script_test(${name}
+        COMMAND "${NCP_PYTHON}" -B -m pytest -q -rs -p no:cacheprovider
+            -p ncp_fixtures "${arg_FILE}"
+        ${arg_UNPARSED_ARGUMENTS})
+    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT
+        "PYTHONPATH=${netconnpool_SOURCE_DIR}/tests/lib")
+    if(NCP_HAS_JSON)
+        set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT
+            "NCP_JSON_LIBRARY=$<TARGET_FILE:netconnpool_json_shared>")
+    endif()
 endfunction()
