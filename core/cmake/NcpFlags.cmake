@@ -12,7 +12,7 @@ set(NCP_WARNINGS
     -Wold-style-definition -Wwrite-strings -Wpointer-arith -Wcast-qual -Wvla
     -Wundef -Wformat=2)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
-    list(APPEND NCP_WARNINGS -Wduplicated-cond -Wlogical-op)
+    list(APPEND NCP_WARNINGS -Wduplicated-cond)
 endif()
 if(NCP_WERROR)
     list(APPEND NCP_WARNINGS -Werror)

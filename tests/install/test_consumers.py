@@ -61,7 +61,6 @@ def by_package(run, folder, prefix, target, version, components=""):
 
 
 def pkg_config(run, prefix, *arguments, package="netconnpool"):
-    # --keep-system-cflags: a moved tree is never one of the system's.
     environment = dict(os.environ, PKG_CONFIG_LIBDIR=str(libdir(prefix)
                                                          / "pkgconfig"))
     return run("pkg-config", *arguments, package, env=environment).split()
@@ -114,19 +113,23 @@ def test_add_subdirectory(run, tmp_path, version):
         assert run(tmp_path / name) == f"consumer of {version}\n"
     assert needs_the_library(run, tmp_path / "consumer_shared")
     assert not needs_the_library(run, tmp_path / "consumer_static")
+    assert "Total Tests: 0" in run("ctest", "--test-dir", tmp_path, "-N")
+    assert "netconnpool" not in run("cmake", "--install", tmp_path, "--prefix",
+                                    tmp_path / "installed")
 
 
 def test_a_deep_libdir_can_be_moved_too(run, tmp_path, version):
     build = tmp_path / "build"
+    deep = f"lib/{run('gcc', '-print-multiarch').strip()}"
     run("cmake", "-S", ncpheader.SOURCE, "-B", build, "-G", "Ninja",
         f"-DCMAKE_C_COMPILER={CC}", "-DNCP_BUILD_TESTS=OFF",
         "-DNCP_BUILD_EXAMPLES=OFF", "-DNCP_WITH_JSON=OFF",
-        "-DCMAKE_INSTALL_LIBDIR=lib/some-linux-gnu")
+        f"-DCMAKE_INSTALL_LIBDIR={deep}")
     run("cmake", "--build", build)
     run("cmake", "--install", build, "--prefix", tmp_path / "usr")
     moved = tmp_path / "elsewhere"
     (tmp_path / "usr").rename(moved)
-    assert libdir(moved) == moved / "lib" / "some-linux-gnu"
+    assert libdir(moved) == moved / deep
     (tmp_path / "one").mkdir()
     one = by_pkg_config(run, tmp_path / "one", moved, static=True)
     two = by_package(run, tmp_path / "two", moved, "shared", version)
