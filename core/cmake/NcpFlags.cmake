@@ -10,7 +10,7 @@ find_package(Threads REQUIRED)
 set(NCP_WARNINGS
     -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes
     -Wold-style-definition -Wwrite-strings -Wpointer-arith -Wcast-qual -Wvla
-    -Wundef -Wformat=2)
+    -Wundef -Wformat=2 -Wno-format-nonliteral)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     list(APPEND NCP_WARNINGS -Wduplicated-cond)
 endif()
