@@ -1,0 +1,13 @@
+/*
+ * Accepting for a server pool.
+ */
+#ifndef NCP_NET_ACCEPT_H
+#define NCP_NET_ACCEPT_H
+
+#include "pool/config.h"
+
+/* As accept of struct ncp__transport. */
+int ncp__accept(const struct ncp_config *config, int listener_fd, int wake_fd,
+                int64_t timeout_ms, int *out_fd);
+
+#endif
