@@ -142,6 +142,11 @@ check() {
         fi
     done
     exec 3<&-
+    if [ "$((counts[0] + counts[1]))" -eq 0 ]; then
+        title="$preset: no test ran"
+        verdict 1
+        return 1
+    fi
     ended "$preset: ${counts[0]} passed, ${counts[1]} failed"
     [ "${counts[1]}" -eq 0 ]
 }
@@ -227,8 +232,8 @@ if [ "$mode" = all ]; then
     fi
 
     step "line coverage of the core, at least $COVERAGE_AT_LEAST %"
+    rm -rf build/coverage # what earlier sources left counts too
     if build coverage; then
-        find build/coverage -name '*.gcda' -delete
         check coverage
         title="coverage"
         coverage_report >build/coverage.txt 2>build/coverage.err

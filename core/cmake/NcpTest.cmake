@@ -141,7 +141,7 @@ endfunction()
 function(ncp_add_pytest name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "FILE" "")
     ncp_add_script_test(${name}
-        COMMAND "${NCP_PYTHON}" -B -m pytest -q -rs -p no:cacheprovider
+        COMMAND "${NCP_PYTHON}" -B -m pytest -q -rs --tb=short -p no:cacheprovider
             -p ncp_fixtures "${arg_FILE}"
         ${arg_UNPARSED_ARGUMENTS})
     set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT
