@@ -11,6 +11,8 @@ set(NCP_WARNINGS
     -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes
     -Wold-style-definition -Wwrite-strings -Wpointer-arith -Wcast-qual -Wvla
     -Wundef -Wformat=2 -Wno-format-nonliteral)
+# The library itself is stricter than its tests.
+set(NCP_LIBRARY_WARNINGS -Wconversion -Wno-sign-conversion)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     list(APPEND NCP_WARNINGS -Wduplicated-cond)
 endif()
