@@ -40,7 +40,16 @@ ncp_install_packages() {
         sudo=(sudo)
     fi
     echo "installing: ${missing[*]}"
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
-        "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
-            --no-install-recommends "${missing[@]}" >/dev/null
+    local log status=0
+    log=$(mktemp)
+    {
+        "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q update &&
+            "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get -q install -y --no-install-recommends "${missing[@]}"
+    } >"$log" 2>&1 || status=$?
+    if [ "$status" -ne 0 ]; then
+        tail -n 30 "$log" >&2
+    fi
+    rm -f "$log"
+    return "$status"
 }
