@@ -51,6 +51,7 @@ struct client {
 struct result {
     double seconds;
     uint64_t requests, opened, errors;
+    bool limited;                /* dialing ended before the time did */
     double reuse;                /* 0 to 1 */
     double get_p50, get_p99;     /* seconds */
     double whole_p50, whole_p99; /* seconds */
@@ -246,6 +247,7 @@ static struct result run(struct demo *demo, const char *target, ncp_pool *pool)
     for (int i = 0; i < CLIENTS; i++)
         pthread_join(clients[i].thread, NULL);
     result.seconds = demo_now() - begin;
+    result.limited = load.dials_left <= 0;
     summarize(clients, &result);
     for (int i = 0; i < CLIENTS; i++) {
         free(clients[i].get);
@@ -289,11 +291,21 @@ static void print_counts(const char *name, uint64_t a, uint64_t b, uint64_t c)
            demo_count(c));
 }
 
-/* One row with how many times better each pool is than dialing. */
+/* How many times less `b` is than `a`. */
+static const char *gain(double a, double b)
+{
+    static char texts[4][16];
+    static int next;
+    double times = b > 0 ? a / b : 0;
+    char *text = texts[next++ % 4];
+    snprintf(text, sizeof texts[0], times < 100 ? "%.2fx" : "%.0fx", times);
+    return text;
+}
+
 static void print_times(const char *name, double a, double b, double c)
 {
-    printf("   %-28s %10.1f us %11.1f us %6.1fx %11.1f us %6.1fx\n", name,
-           a * 1e6, b * 1e6, a / b, c * 1e6, a / c);
+    printf("   %-28s %10.2f us %11.2f us %7s %11.2f us %7s\n", name, a * 1e6,
+           b * 1e6, gain(a, b), c * 1e6, gain(a, c));
 }
 
 static void print_results(const struct result *a, const struct result *b,
@@ -304,9 +316,10 @@ static void print_results(const struct result *a, const struct result *b,
     double rate_c = (double)c->requests / c->seconds;
     print_counts("requests, replies verified", a->requests, b->requests,
                  c->requests);
-    printf("   %-28s %11s/s %12s/s %6.1fx %12s/s %6.1fx\n", "throughput",
+    printf("   %-28s %11s/s %12s/s %7s %12s/s %7s\n", "throughput",
            demo_count((uint64_t)rate_a), demo_count((uint64_t)rate_b),
-           rate_b / rate_a, demo_count((uint64_t)rate_c), rate_c / rate_a);
+           gain(rate_b, rate_a), demo_count((uint64_t)rate_c),
+           gain(rate_c, rate_a));
     print_times("getting a connection, p50", a->get_p50, b->get_p50,
                 c->get_p50);
     print_times("                      p99", a->get_p99, b->get_p99,
@@ -319,6 +332,11 @@ static void print_results(const struct result *a, const struct result *b,
     printf("   %-28s %12.2f%% %13.2f%% %22.2f%%\n", "reuse rate",
            a->reuse * 100, b->reuse * 100, c->reuse * 100);
     print_counts("errors", a->errors, b->errors, c->errors);
+    if (a->limited)
+        printf(
+            "   (Dialing ended after %s connections: each keeps its port for "
+            "a minute.)\n",
+            demo_count(MOST_DIALS));
     printf("\n");
 }
 
@@ -350,8 +368,10 @@ static void compare_ways(struct demo *demo, const char *target)
 void demo_load(struct demo *demo)
 {
     printf("1. %d clients, each sends %d bytes and waits for the same %d "
-           "bytes, again and again\n\n",
-           CLIENTS, REQUEST, REQUEST);
+           "bytes, again and again.\n"
+           "   With %d connections for %d clients, getting one includes "
+           "standing in line.\n\n",
+           CLIENTS, REQUEST, REQUEST, SMALL_POOL, CLIENTS);
     compare_ways(demo, demo->tcp);
     compare_ways(demo, demo->udp);
 }

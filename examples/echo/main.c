@@ -55,6 +55,8 @@ static int serve_while(char **command, const struct echo_server *server)
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "%s: %s\n", command[0], strsignal(WTERMSIG(status)));
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 

@@ -417,7 +417,7 @@ int main(void)
     }
     printf("Not provoked here:");
     for (int row = 0; ncp_status_at(row, &status) == NCP_OK; row++) {
-        int provoked = 0;
+        int provoked = status == NCP_OK;
         for (int i = 0; i < CASES; i++)
             provoked |= cases[i].expected == status;
         if (!provoked)

@@ -110,8 +110,10 @@ static double bytes_of_a_ticket(void)
 {
     ncp_queue *queue;
     ncp_event event;
-    ncp_config *config = bench_config();
-    bench_require(ncp_queue_new(&queue) == NCP_OK, "no queue");
+    ncp_config *config;
+    bench_require(ncp_queue_new(&queue) == NCP_OK &&
+                      ncp_config_new(NCP_MODE_CLIENT, &config) == NCP_OK,
+                  "no queue");
     ncp_config_set(config, "driver", "pull");
     ncp_config_set_queue(config, queue);
     ncp_config_set_int(config, NCP_OPTION_MAX_CONNECTIONS, 1);
