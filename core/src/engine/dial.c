@@ -1,0 +1,746 @@
+/* Dials: who needs one, when it may begin, and where its result goes. */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { MISMATCHES = 3 }; /* fresh connections that may not fit their waiter */
+
+/* ------------------------------------------------------------------- reserving */
+
+bool ncp__has_room_locked(const struct ncp__engine *engine)
+{
+    uint32_t max = engine->limits.max;
+
+    return max == 0 || engine->open + engine->dialing < max;
+}
+
+static bool has_permit(const struct ncp__engine *engine)
+{
+    const struct ncp__engine_limits *limits = &engine->limits;
+
+    if (limits->one_dial)
+        return engine->dialing == 0;
+    return limits->max_creates == 0 || engine->creating < limits->max_creates;
+}
+
+static void retry_at(struct ncp__engine *engine, uint64_t at_ns,
+                     struct ncp__acts *acts)
+{
+    if (at_ns >= engine->retry_ns)
+        return;
+    engine->retry_ns = at_ns;
+    acts->due_changed = true;
+}
+
+static void append_dial(struct ncp__engine *engine, uint32_t index,
+                        struct ncp__acts *acts)
+{
+    ncp__engine_slot(engine, index)->link = NCP__NO_SLOT;
+    if (acts->dial_head == NCP__NO_SLOT)
+        acts->dial_head = index;
+    else
+        ncp__engine_slot(engine, acts->dial_tail)->link = index;
+    acts->dial_tail = index;
+}
+
+/* Capacity and a slot; NCP__NO_SLOT when out of memory. */
+static uint32_t reserve(struct ncp__engine *engine, enum ncp__dial_kind kind,
+                        int protocol, int ip, uint64_t now_ns)
+{
+    uint32_t index = ncp__slots_reserve(&engine->slots);
+    uint64_t due_ns = now_ns + engine->limits.connection_timeout_ns;
+
+    if (index == NCP__NO_SLOT)
+        return index;
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    slot->dial_kind = kind;
+    slot->dial_flags = NCP__DIAL_PERMIT;
+    slot->protocol = (uint8_t)protocol;
+    slot->ip = (uint8_t)ip;
+    slot->fd = -1;
+    slot->handle = 0;
+    slot->id = 0;
+    slot->created_ns = now_ns;
+    slot->due_ns = engine->limits.server ? NCP__NEVER : due_ns;
+    slot->of.owner = NULL;
+    slot->work = 0;
+    atomic_store_explicit(
+        &slot->epoch, atomic_load_explicit(&engine->epoch, memory_order_relaxed),
+        memory_order_relaxed);
+    atomic_store_explicit(&slot->flags, 0, memory_order_relaxed);
+    slot->dials_next = engine->dials;
+    engine->dials = index;
+    engine->dialing++;
+    engine->creating++;
+    return index;
+}
+
+static void release_permit(struct ncp__engine *engine, struct ncp__slot *slot)
+{
+    if ((slot->dial_flags & NCP__DIAL_PERMIT) == 0)
+        return;
+    slot->dial_flags &= (uint8_t)~NCP__DIAL_PERMIT;
+    engine->creating--;
+}
+
+/* The dial is over: its capacity is free, the slot is the caller's. */
+static void unreserve(struct ncp__engine *engine, uint32_t index)
+{
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    uint32_t *at = &engine->dials;
+
+    while (*at != index)
+        at = &ncp__engine_slot(engine, *at)->dials_next;
+    *at = slot->dials_next;
+    slot->dials_next = NCP__NO_SLOT;
+    release_permit(engine, slot);
+    engine->dialing--;
+}
+
+/* -------------------------------------------------------------------- covering */
+
+static void cover(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                  uint32_t index)
+{
+    ncp__lines_covered(&engine->lines, waiter);
+    waiter->dial = index;
+    ncp__engine_slot(engine, index)->of.owner = waiter;
+}
+
+static void uncover(struct ncp__engine *engine, struct ncp__waiter *waiter)
+{
+    waiter->dial = NCP__NO_SLOT;
+    if (waiter->queued)
+        ncp__lines_need(&engine->lines, waiter);
+}
+
+/* A dial that serves nobody is taken over by the oldest it may serve. */
+static bool adopt(struct ncp__engine *engine, uint32_t index)
+{
+    const struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__waiter *waiter = engine->lines.needs_head;
+
+    if (slot->dial_kind != NCP__DIAL_DEMAND ||
+        (slot->dial_flags & NCP__DIAL_OVERDUE) != 0)
+        return false;
+    for (; waiter != NULL; waiter = waiter->needs_next) {
+        if (waiter->dials_itself ||
+            !ncp__fits(slot->protocol, slot->ip, waiter->protocol, waiter->ip))
+            continue;
+        cover(engine, waiter, index);
+        return true;
+    }
+    return false;
+}
+
+void ncp__orphan_dial_locked(struct ncp__engine *engine,
+                             struct ncp__waiter *waiter, struct ncp__acts *acts)
+{
+    uint32_t index = waiter->dial;
+
+    if (index == NCP__NO_SLOT)
+        return;
+    waiter->dial = NCP__NO_SLOT;
+    ncp__engine_slot(engine, index)->of.owner = NULL;
+    if (!adopt(engine, index))
+        acts->nobody_needs = true;
+}
+
+/* -------------------------------------------------------------------- beginning */
+
+static struct ncp__waiter *next_needing(struct ncp__engine *engine,
+                                        uint64_t now_ns, struct ncp__acts *acts)
+{
+    struct ncp__waiter *waiter = engine->lines.needs_head;
+
+    while (waiter != NULL && waiter->not_before_ns > now_ns) {
+        retry_at(engine, waiter->not_before_ns, acts);
+        waiter = waiter->needs_next;
+    }
+    return waiter;
+}
+
+/* At the limit, an idle connection that this waiter cannot use gives way: the
+ * least recently used one. */
+static void make_room(struct ncp__engine *engine,
+                      const struct ncp__waiter *waiter, uint64_t now_ns,
+                      struct ncp__acts *acts)
+{
+    if (engine->closing >= engine->lines.needing)
+        return; /* enough of them are on their way out */
+    uint32_t index = ncp__idle_take_oldest(&engine->idle, waiter->protocol,
+                                           waiter->ip);
+    if (index != NCP__NO_SLOT)
+        ncp__begin_close_locked(engine, index, NCP_REASON_EVICTED, now_ns,
+                                acts);
+}
+
+/* The breaker is open and nothing can come back: no reason to wait. */
+static void fail_needing(struct ncp__engine *engine, int status,
+                         struct ncp__acts *acts)
+{
+    struct ncp__waiter *waiter;
+
+    while ((waiter = engine->lines.needs_head) != NULL)
+        ncp__decide_locked(engine, waiter, status, acts);
+}
+
+/* False when no dial may begin now. */
+static bool may_dial(struct ncp__engine *engine, uint64_t now_ns,
+                     struct ncp__acts *acts)
+{
+    uint64_t at_ns = NCP__NEVER;
+    int rc = ncp__gatekeeper_ask(&engine->gatekeeper, now_ns, &at_ns);
+
+    if (rc == NCP_OK)
+        return true;
+    if (rc == NCP_EBREAKER && engine->open == 0 && engine->dialing == 0 &&
+        engine->limits.dial_policy != NCP_DIAL_WAIT)
+        fail_needing(engine, NCP_EBREAKER, acts);
+    retry_at(engine, at_ns, acts);
+    return false;
+}
+
+/* Hands the reservation to a waiter that dials itself. */
+static void give_reservation(struct ncp__engine *engine,
+                             struct ncp__waiter *waiter, uint32_t index,
+                             struct ncp__acts *acts)
+{
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+
+    ncp__leave_line_locked(engine, waiter, acts);
+    slot->dial_kind = NCP__DIAL_BOUND;
+    slot->of.owner = waiter;
+    waiter->status = NCP_OK;
+    waiter->outcome = NCP_EVENT_DIAL;
+    waiter->slot = index;
+    ncp__append_decided(acts, waiter);
+}
+
+/* One dial for one waiter; false when no more can begin. */
+static bool begin_one(struct ncp__engine *engine, uint64_t now_ns,
+                      struct ncp__acts *acts)
+{
+    struct ncp__waiter *waiter = next_needing(engine, now_ns, acts);
+
+    if (waiter == NULL || !has_permit(engine))
+        return false;
+    if (!ncp__has_room_locked(engine))
+        make_room(engine, waiter, now_ns, acts);
+    if (!ncp__has_room_locked(engine) || !may_dial(engine, now_ns, acts))
+        return false;
+    uint32_t index = reserve(engine, NCP__DIAL_DEMAND, waiter->protocol,
+                             waiter->ip, now_ns);
+    if (index == NCP__NO_SLOT) {
+        ncp__gatekeeper_void(&engine->gatekeeper);
+        ncp__decide_locked(engine, waiter, NCP_ENOMEM, acts);
+        return true;
+    }
+    if (waiter->dials_itself) {
+        give_reservation(engine, waiter, index, acts);
+        return true;
+    }
+    cover(engine, waiter, index);
+    append_dial(engine, index, acts);
+    acts->due_changed = true;
+    return true;
+}
+
+static void end_prewarm(struct ncp__engine *engine, bool failed,
+                        struct ncp__acts *acts)
+{
+    engine->prewarm.ended = true;
+    engine->prewarm.failed = failed;
+    acts->signal = true;
+}
+
+/* The first one alone: when it fails, it was only one. */
+static bool may_prewarm(struct ncp__engine *engine, uint64_t now_ns,
+                        struct ncp__acts *acts)
+{
+    const struct ncp__prewarm *prewarm = &engine->prewarm;
+
+    if (prewarm->ended || prewarm->started >= prewarm->target ||
+        (prewarm->created == 0 && prewarm->started == 1))
+        return false;
+    if (now_ns < prewarm->not_before_ns) {
+        retry_at(engine, prewarm->not_before_ns, acts);
+        return false;
+    }
+    if (!ncp__has_room_locked(engine)) {
+        if (prewarm->started == prewarm->created)
+            end_prewarm(engine, false, acts);
+        return false;
+    }
+    return has_permit(engine) && may_dial(engine, now_ns, acts);
+}
+
+static void prewarm(struct ncp__engine *engine, uint64_t now_ns,
+                    struct ncp__acts *acts)
+{
+    while (may_prewarm(engine, now_ns, acts)) {
+        uint32_t index = reserve(engine, NCP__DIAL_PREWARM, 0, 0, now_ns);
+        if (index == NCP__NO_SLOT) {
+            ncp__gatekeeper_void(&engine->gatekeeper);
+            end_prewarm(engine, true, acts);
+            return;
+        }
+        engine->prewarm.started++;
+        append_dial(engine, index, acts);
+        acts->due_changed = true;
+    }
+}
+
+void ncp__begin_dials_locked(struct ncp__engine *engine, uint64_t now_ns,
+                             struct ncp__acts *acts)
+{
+    uint64_t gate = atomic_load_explicit(&engine->gate, memory_order_relaxed);
+
+    if ((gate & (NCP__GATE_CLOSED | NCP__GATE_SUSPENDED)) != 0)
+        return;
+    engine->retry_ns = NCP__NEVER;
+    while (begin_one(engine, now_ns, acts))
+        continue;
+    prewarm(engine, now_ns, acts);
+}
+
+void ncp__engine_refill(struct ncp__engine *engine, uint64_t now_ns,
+                        struct ncp__acts *acts)
+{
+    const struct ncp__engine_limits *limits = &engine->limits;
+
+    ncp__engine_lock(engine);
+    while (limits->maintain_min && !limits->server && engine->prewarm.ended &&
+           !ncp__engine_closed(engine) &&
+           engine->open + engine->dialing < limits->min &&
+           ncp__has_room_locked(engine) && has_permit(engine) &&
+           may_dial(engine, now_ns, acts)) {
+        uint32_t index = reserve(engine, NCP__DIAL_REFILL, 0, 0, now_ns);
+        if (index == NCP__NO_SLOT) {
+            ncp__gatekeeper_void(&engine->gatekeeper);
+            break;
+        }
+        append_dial(engine, index, acts);
+        acts->due_changed = true;
+    }
+    ncp__engine_unlock(engine);
+}
+
+/* --------------------------------------------------------------------- success */
+
+void ncp__engine_dialed(struct ncp__engine *engine, uint32_t index,
+                        const struct ncp__made *made, uint64_t now_ns,
+                        struct ncp__acts *acts)
+{
+    static _Atomic uint64_t ids; /* process-wide, from 1 */
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+
+    ncp__engine_lock(engine);
+    slot->handle = made->handle;
+    slot->fd = made->fd;
+    slot->protocol = (uint8_t)made->protocol;
+    slot->ip = (uint8_t)made->ip;
+    slot->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
+    slot->created_ns = now_ns;
+    atomic_store_explicit(&slot->flags,
+                          made->nonblocking ? NCP__FLAG_NONBLOCKING : 0,
+                          memory_order_relaxed);
+    release_permit(engine, slot);
+    ncp__begin_dials_locked(engine, now_ns, acts);
+    ncp__engine_unlock(engine);
+}
+
+/* Between this share of the limit and the limit, drawn once a connection. */
+static uint64_t shortened(struct ncp__engine *engine, uint64_t limit_ns)
+{
+    uint64_t most = limit_ns / 100 * engine->limits.jitter_percent;
+
+    return limit_ns - ncp__random_below(&engine->random, most + 1);
+}
+
+/* The connection counts from now on. */
+static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
+{
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    const struct ncp__engine_limits *limits = &engine->limits;
+    uint64_t end_ns = NCP__NEVER, idle_ns = NCP__NEVER;
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    uint64_t gets = atomic_load_explicit(&slot->gets, memory_order_relaxed);
+
+    if (limits->max_lifetime_ns != 0)
+        end_ns = now_ns + shortened(engine, limits->max_lifetime_ns);
+    if (limits->idle_timeout_ns != 0)
+        idle_ns = shortened(engine, limits->idle_timeout_ns);
+    atomic_store_explicit(&slot->lifetime_end_ns, end_ns, memory_order_relaxed);
+    atomic_store_explicit(&slot->idle_limit_ns, idle_ns, memory_order_relaxed);
+    atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
+    slot->created_ns = now_ns;
+    slot->checked_ns = 0;
+    slot->slow_gets = 0;
+    slot->gets_base = (uint32_t)gets;
+    slot->of.tag = 0;
+    /* A reservation is no lease: its generation ends here. */
+    uint64_t generation = ncp__next_generation(ncp__word_generation(word));
+    atomic_store_explicit(&slot->word, ncp__word(generation, NCP__IDLE),
+                          memory_order_release);
+    engine->open++;
+    engine->tally.created++;
+    engine->tally.current_by_protocol[slot->protocol]++;
+    engine->tally.current_by_ip[slot->ip]++;
+    ncp__idle_join(&engine->idle, index);
+}
+
+/* A new connection: to the oldest it serves, else idle, else closed. Who it was
+ * dialed for may be somebody else. */
+static void place(struct ncp__engine *engine, uint32_t index, uint64_t now_ns,
+                  struct ncp__acts *acts)
+{
+    const struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    uint64_t gate = atomic_load_explicit(&engine->gate, memory_order_relaxed);
+    uint32_t epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed);
+    struct ncp__waiter *waiter = NULL;
+    int reason = NCP_REASON_NONE;
+
+    if ((gate & NCP__GATE_CLOSED) != 0)
+        reason = NCP_REASON_POOL_CLOSED;
+    else if (epoch != atomic_load_explicit(&engine->epoch, memory_order_relaxed))
+        reason = NCP_REASON_FLUSHED;
+    else if (ncp__over_by_locked(engine) != 0)
+        reason = NCP_REASON_SHRUNK;
+    else if ((gate & NCP__GATE_SUSPENDED) == 0)
+        waiter =
+            ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
+    if (waiter != NULL) {
+        ncp__give_locked(engine, waiter, index, true, now_ns, acts);
+        return;
+    }
+    if (reason == NCP_REASON_NONE &&
+        ncp__idle_count(&engine->idle) >= engine->max_idle)
+        reason = NCP_REASON_MISMATCH;
+    if (reason != NCP_REASON_NONE)
+        ncp__begin_close_locked(engine, index, reason, now_ns, acts);
+    else
+        ncp__idle_publish(&engine->idle, index);
+}
+
+/* One more connection that its waiter could not use; false after three. */
+static bool may_try_again(struct ncp__waiter *waiter, int *status, int protocol)
+{
+    *status = waiter->protocol != NCP_PROTOCOL_UNKNOWN &&
+                      waiter->protocol != protocol
+                  ? NCP_ENOPROTO
+                  : NCP_ENOIP;
+    return ++waiter->mismatches < MISMATCHES;
+}
+
+static void prewarm_connected(struct ncp__engine *engine,
+                              struct ncp__acts *acts)
+{
+    engine->prewarm.created++;
+    engine->prewarm.failures = 0;
+    if (engine->prewarm.created == engine->prewarm.target)
+        end_prewarm(engine, false, acts);
+}
+
+static void connected_locked(struct ncp__engine *engine, uint32_t index,
+                             uint64_t now_ns, struct ncp__acts *acts)
+{
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__waiter *owner = slot->of.owner;
+    int protocol = slot->protocol, ip = slot->ip, status;
+
+    if (slot->dial_kind == NCP__DIAL_PREWARM)
+        prewarm_connected(engine, acts);
+    if (owner != NULL)
+        uncover(engine, owner); /* first: it may take over another's dial */
+    unreserve(engine, index);
+    join(engine, index, now_ns);
+    ncp__gatekeeper_success(&engine->gatekeeper);
+    engine->dial_error.count = 0;
+    place(engine, index, now_ns, acts);
+    if (owner != NULL && owner->queued &&
+        !ncp__fits(protocol, ip, owner->protocol, owner->ip) &&
+        !may_try_again(owner, &status, protocol))
+        ncp__decide_locked(engine, owner, status, acts);
+    ncp__serve_locked(engine, now_ns, acts);
+}
+
+void ncp__engine_connected(struct ncp__engine *engine, uint32_t index,
+                           uint64_t now_ns, struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    connected_locked(engine, index, now_ns, acts);
+    ncp__engine_unlock(engine);
+}
+
+/* --------------------------------------------------------------------- failure */
+
+static void note_error(struct ncp__engine *engine, int64_t code,
+                       const char *text, uint64_t now_ns)
+{
+    struct ncp__dial_error *error = &engine->dial_error;
+    size_t length = text == NULL ? 0 : strlen(text);
+
+    if (length >= sizeof(error->text))
+        length = sizeof(error->text) - 1;
+    if (length != 0)
+        memcpy(error->text, text, length);
+    error->text[length] = '\0';
+    error->code = code;
+    error->at_ns = now_ns;
+    error->count++;
+    engine->tally.connection_errors++;
+    ncp__gatekeeper_failure(&engine->gatekeeper, now_ns);
+}
+
+static bool retries(const struct ncp__engine *engine,
+                    struct ncp__waiter *waiter, uint64_t now_ns)
+{
+    if (waiter->attempts >= engine->limits.create_retries)
+        return false;
+    waiter->attempts++;
+    waiter->not_before_ns =
+        now_ns + engine->limits.create_retry_ns * waiter->attempts;
+    return true;
+}
+
+static void fail_all(struct ncp__engine *engine, int status,
+                     struct ncp__acts *acts)
+{
+    struct ncp__waiter *waiter;
+    unsigned line;
+
+    while ((waiter = ncp__lines_oldest(&engine->lines, 0, &line)) != NULL)
+        ncp__decide_locked(engine, waiter, status, acts);
+}
+
+/* Who is told of a failed dial, after the policy. `owner` may be NULL. */
+static void blame(struct ncp__engine *engine, struct ncp__waiter *owner,
+                  int status, uint64_t now_ns, struct ncp__acts *acts)
+{
+    int policy = engine->limits.dial_policy;
+
+    if (owner != NULL)
+        owner->dial = NCP__NO_SLOT;
+    if (owner != NULL && (retries(engine, owner, now_ns) ||
+                          policy == NCP_DIAL_WAIT)) {
+        uncover(engine, owner);
+        return;
+    }
+    if (owner != NULL)
+        ncp__decide_locked(engine, owner, status, acts);
+    if (policy == NCP_DIAL_FAIL_ALL)
+        fail_all(engine, status, acts);
+}
+
+static void prewarm_failed(struct ncp__engine *engine, uint64_t now_ns,
+                           struct ncp__acts *acts)
+{
+    struct ncp__prewarm *prewarm = &engine->prewarm;
+    const struct ncp__engine_limits *limits = &engine->limits;
+
+    if (prewarm->ended)
+        return;
+    prewarm->started--;
+    if (limits->prewarm_retry &&
+        prewarm->failures++ < limits->prewarm_max_retries)
+        prewarm->not_before_ns = now_ns + limits->prewarm_retry_ns;
+    else
+        end_prewarm(engine, true, acts);
+}
+
+static void dial_failed_locked(struct ncp__engine *engine, uint32_t index,
+                               int status, int64_t code, const char *text,
+                               uint64_t now_ns, struct ncp__acts *acts)
+{
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__waiter *owner = slot->of.owner;
+    bool told = (slot->dial_flags & NCP__DIAL_OVERDUE) != 0;
+    bool prewarming = slot->dial_kind == NCP__DIAL_PREWARM;
+
+    unreserve(engine, index);
+    ncp__slots_release(&engine->slots, index);
+    if (status == NCP_ECANCELED)
+        ncp__gatekeeper_void(&engine->gatekeeper);
+    else if (!told)
+        note_error(engine, code, text, now_ns);
+    if (prewarming)
+        prewarm_failed(engine, now_ns, acts);
+    else if (status == NCP_ECANCELED && owner != NULL)
+        uncover(engine, owner);
+    else if (!told && status != NCP_ECANCELED)
+        blame(engine, owner, status, now_ns, acts);
+    ncp__serve_locked(engine, now_ns, acts);
+    acts->signal = true;
+}
+
+void ncp__engine_dial_failed(struct ncp__engine *engine, uint32_t index,
+                             int status, int64_t code, const char *text,
+                             uint64_t now_ns, struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    dial_failed_locked(engine, index, status, code, text, now_ns, acts);
+    ncp__engine_unlock(engine);
+}
+
+bool ncp__engine_dial_wanted(struct ncp__engine *engine, uint32_t index,
+                             uint64_t now_ns, struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    bool wanted = !ncp__engine_closed(engine);
+    if (wanted && slot->dial_kind == NCP__DIAL_DEMAND)
+        wanted = slot->of.owner != NULL || adopt(engine, index);
+    if (!wanted)
+        dial_failed_locked(engine, index, NCP_ECANCELED, 0, NULL, now_ns, acts);
+    ncp__engine_unlock(engine);
+    return wanted;
+}
+
+/* The error is delivered, the dial goes on: what it brings will be kept. */
+static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
+                    uint64_t now_ns, struct ncp__acts *acts)
+{
+    struct ncp__waiter *owner = slot->of.owner;
+
+    slot->dial_flags |= NCP__DIAL_OVERDUE;
+    slot->of.owner = NULL;
+    note_error(engine, ETIMEDOUT, "the dial exceeded connection_timeout",
+               now_ns);
+    if (slot->dial_kind == NCP__DIAL_PREWARM) {
+        slot->dial_kind = NCP__DIAL_REFILL;
+        prewarm_failed(engine, now_ns, acts);
+    } else {
+        blame(engine, owner, NCP_EDIAL, now_ns, acts);
+    }
+}
+
+uint64_t ncp__engine_overdue_dials(struct ncp__engine *engine, uint64_t now_ns,
+                                   struct ncp__acts *acts)
+{
+    uint64_t next_ns = NCP__NEVER;
+
+    ncp__engine_lock(engine);
+    for (uint32_t i = engine->dials; i != NCP__NO_SLOT;
+         i = ncp__engine_slot(engine, i)->dials_next) {
+        struct ncp__slot *slot = ncp__engine_slot(engine, i);
+        if (slot->dial_kind == NCP__DIAL_BOUND || slot->id != 0 ||
+            (slot->dial_flags & NCP__DIAL_OVERDUE) != 0)
+            continue;
+        if (now_ns >= slot->due_ns)
+            overdue(engine, slot, now_ns, acts);
+        else if (slot->due_ns < next_ns)
+            next_ns = slot->due_ns;
+    }
+    ncp__serve_locked(engine, now_ns, acts);
+    ncp__engine_unlock(engine);
+    return next_ns;
+}
+
+/* ---------------------------------------------------------- caller-bound dials */
+
+/* The caller goes on waiting, at its old place. */
+static void stand_again(struct ncp__engine *engine, struct ncp__waiter *waiter)
+{
+    waiter->slot = NCP__NO_SLOT;
+    waiter->outcome = NCP_EVENT_NONE;
+    atomic_store_explicit(&waiter->state, NCP__WAITING, memory_order_relaxed);
+    ncp__enter_line_locked(engine, waiter);
+}
+
+static void end_bound(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                      int status)
+{
+    waiter->status = status;
+    waiter->outcome = NCP_EVENT_NONE;
+    waiter->slot = NCP__NO_SLOT;
+    ncp__count_end_locked(engine, waiter, status, false);
+}
+
+static void bound_connected_locked(struct ncp__engine *engine, uint32_t index,
+                                   uint64_t now_ns, struct ncp__acts *acts)
+{
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__waiter *owner = slot->of.owner;
+    uint32_t epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed);
+    int protocol = slot->protocol, ip = slot->ip, status;
+    bool flushed =
+        epoch != atomic_load_explicit(&engine->epoch, memory_order_relaxed);
+
+    if (owner == NULL) {
+        connected_locked(engine, index, now_ns, acts);
+        return;
+    }
+    unreserve(engine, index);
+    join(engine, index, now_ns);
+    ncp__gatekeeper_success(&engine->gatekeeper);
+    engine->dial_error.count = 0;
+    if (ncp__engine_closed(engine)) {
+        ncp__begin_close_locked(engine, index, NCP_REASON_POOL_CLOSED, now_ns,
+                                acts);
+        end_bound(engine, owner, NCP_ECLOSED);
+        return;
+    }
+    if (!flushed && ncp__fits(protocol, ip, owner->protocol, owner->ip)) {
+        struct ncp__acts own = NCP__NO_ACTS; /* the caller needs no telling */
+        ncp__give_locked(engine, owner, index, true, now_ns, &own);
+        ncp__serve_locked(engine, now_ns, acts);
+        return;
+    }
+    place(engine, index, now_ns, acts);
+    if (flushed || may_try_again(owner, &status, protocol))
+        stand_again(engine, owner);
+    else
+        end_bound(engine, owner, status);
+    ncp__serve_locked(engine, now_ns, acts);
+}
+
+void ncp__engine_bound_connected(struct ncp__engine *engine, uint32_t index,
+                                 uint64_t now_ns, struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    bound_connected_locked(engine, index, now_ns, acts);
+    ncp__engine_unlock(engine);
+}
+
+static void bound_failed_locked(struct ncp__engine *engine, uint32_t index,
+                                int status, int64_t code, const char *text,
+                                uint64_t now_ns, struct ncp__acts *acts)
+{
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__waiter *owner = slot->of.owner;
+    bool failed = status != NCP_ECANCELED;
+    bool closed = ncp__engine_closed(engine);
+
+    if (owner == NULL) {
+        dial_failed_locked(engine, index, status, code, text, now_ns, acts);
+        return;
+    }
+    if (failed)
+        note_error(engine, code, text, now_ns);
+    if (failed && !closed && retries(engine, owner, now_ns))
+        return; /* the same reservation, after a pause */
+    unreserve(engine, index);
+    ncp__slots_release(&engine->slots, index);
+    if (!failed)
+        ncp__gatekeeper_void(&engine->gatekeeper);
+    if (closed)
+        end_bound(engine, owner, NCP_ECLOSED);
+    else if (failed && engine->limits.dial_policy == NCP_DIAL_WAIT)
+        stand_again(engine, owner);
+    else
+        end_bound(engine, owner, status);
+    if (failed && engine->limits.dial_policy == NCP_DIAL_FAIL_ALL)
+        fail_all(engine, status, acts);
+    ncp__serve_locked(engine, now_ns, acts);
+}
+
+void ncp__engine_bound_failed(struct ncp__engine *engine, uint32_t index,
+                              int status, int64_t code, const char *text,
+                              uint64_t now_ns, struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    bound_failed_locked(engine, index, status, code, text, now_ns, acts);
+    ncp__engine_unlock(engine);
+}

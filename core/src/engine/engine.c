@@ -1,0 +1,227 @@
+#include "engine/engine.h"
+
+int ncp__engine_init(struct ncp__engine *engine,
+                     const struct ncp__engine_limits *limits, bool fifo,
+                     uint32_t latency_window)
+{
+    if (limits->stats) {
+        engine->latency = ncp__alloc(sizeof(*engine->latency));
+        if (engine->latency == NULL)
+            return NCP_ENOMEM;
+        ncp__latency_init(engine->latency, latency_window);
+    }
+    if (pthread_mutex_init(&engine->lock, NULL) != 0) {
+        ncp__free(engine->latency);
+        return NCP_ESYS;
+    }
+    engine->limits = *limits;
+    ncp__slots_init(&engine->slots);
+    ncp__idle_init(&engine->idle, &engine->slots, fifo);
+    ncp__gatekeeper_init(&engine->gatekeeper, ncp__monotonic_ns());
+    engine->random = ncp__monotonic_ns() ^ (uintptr_t)engine;
+    engine->dials = NCP__NO_SLOT;
+    engine->retry_ns = NCP__NEVER;
+    return NCP_OK;
+}
+
+void ncp__engine_destroy(struct ncp__engine *engine)
+{
+    ncp__slots_destroy(&engine->slots);
+    ncp__free(engine->latency);
+    pthread_mutex_destroy(&engine->lock);
+}
+
+int ncp__engine_expired(const struct ncp__engine *engine,
+                        const struct ncp__slot *slot, uint64_t now_ns,
+                        bool returning)
+{
+    uint64_t touched =
+        atomic_load_explicit(&slot->touched_ns, memory_order_relaxed);
+    uint32_t epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed);
+    uint8_t flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
+
+    if ((flags & NCP__FLAG_UNHEALTHY) != 0)
+        return NCP_REASON_UNHEALTHY;
+    if (epoch != atomic_load_explicit(&engine->epoch, memory_order_acquire))
+        return NCP_REASON_FLUSHED;
+    if (now_ns > atomic_load_explicit(&slot->lifetime_end_ns,
+                                      memory_order_relaxed))
+        return NCP_REASON_MAX_LIFETIME;
+    /* The coarse clock may lag behind `touched`. */
+    if (!returning && now_ns > touched &&
+        now_ns - touched > atomic_load_explicit(&slot->idle_limit_ns,
+                                                memory_order_relaxed))
+        return NCP_REASON_IDLE_TIMEOUT;
+    return NCP_REASON_NONE;
+}
+
+/* ---------------------------------------------------------------------- leases */
+
+/* The owner lends its slot. */
+static void lend(struct ncp__slot *slot, uint64_t now_ns)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+    atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
+    /* Release pairs with the compare-and-swap that ends the lease. */
+    atomic_store_explicit(&slot->word,
+                          ncp__word(ncp__word_generation(word), NCP__LEASED),
+                          memory_order_release);
+}
+
+void ncp__engine_count_fast(struct ncp__engine *engine, struct ncp__slot *slot)
+{
+    (void)engine;
+    atomic_store_explicit(
+        &slot->gets, atomic_load_explicit(&slot->gets, memory_order_relaxed) + 1,
+        memory_order_relaxed);
+}
+
+ncp_lease ncp__engine_lease(const struct ncp__engine *engine, uint32_t index)
+{
+    const struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+    return ncp__token(ncp__word_generation(word), index);
+}
+
+uint32_t ncp__engine_fast_get(struct ncp__engine *engine, int protocol, int ip,
+                              uint64_t now_ns, struct ncp__acts *acts)
+{
+    for (;;) {
+        uint64_t gate = atomic_load_explicit(&engine->gate,
+                                             memory_order_acquire);
+        uint64_t mask = atomic_load_explicit(&engine->get_mask,
+                                             memory_order_relaxed);
+        if ((gate & mask) != 0)
+            return NCP__NO_SLOT;
+        uint32_t index = ncp__idle_take(&engine->idle, protocol, ip);
+        if (index == NCP__NO_SLOT)
+            return NCP__NO_SLOT;
+        struct ncp__slot *slot = ncp__engine_slot(engine, index);
+        int reason = ncp__engine_expired(engine, slot, now_ns, false);
+        if (NCP__UNLIKELY(reason != NCP_REASON_NONE)) {
+            ncp__engine_begin_close(engine, index, reason, now_ns, acts);
+            continue;
+        }
+        lend(slot, now_ns);
+        if (!engine->limits.count_late)
+            ncp__engine_count_fast(engine, slot);
+        return index;
+    }
+}
+
+int ncp__engine_end_lease(struct ncp__engine *engine, ncp_lease lease,
+                          enum ncp__state state, uint32_t *out)
+{
+    static const struct {
+        enum ncp__state from;
+        int status;
+    } ends[] = {{NCP__LEASED, NCP_OK},
+                {NCP__EVICTED, NCP_ELEAKED},
+                {NCP__TAKEN, NCP_ECONNCLOSED}};
+    struct ncp__slot *slot = ncp__slot_of(&engine->slots, lease);
+    uint64_t generation = ncp__token_generation(lease);
+
+    *out = NCP__NO_SLOT;
+    if (slot == NULL || generation > NCP__GENERATION_MASK)
+        return NCP_EINVALIDCONN;
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        uint64_t word = ncp__word(generation, ends[i].from);
+        uint64_t next = ncp__word(ncp__next_generation(generation), state);
+        /* Acquire-release: takes over what the borrower and the lender wrote. */
+        if (!atomic_compare_exchange_strong_explicit(&slot->word, &word, next,
+                                                     memory_order_acq_rel,
+                                                     memory_order_relaxed))
+            continue;
+        *out = ncp__token_index(lease);
+        return ends[i].status;
+    }
+    return NCP_EINVALIDCONN;
+}
+
+/* ---------------------------------------------------------------------- offers */
+
+/* A put while nobody stops it: publish, then look at the gate again. */
+static bool offer_fast(struct ncp__engine *engine, uint32_t index)
+{
+    if (atomic_load_explicit(&engine->gate, memory_order_acquire) != 0 ||
+        atomic_load_explicit(&engine->idle_limited, memory_order_relaxed) != 0)
+        return false;
+    ncp__idle_publish(&engine->idle, index);
+    return true;
+}
+
+/* Adaptive: the oldest waiter is told that something came back; whoever runs
+ * may take it first. Lock held. */
+static void wake_oldest(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                        struct ncp__acts *acts)
+{
+    (void)engine;
+    (void)acts;
+    if (waiter->woken)
+        return;
+    waiter->woken = true;
+    if (atomic_exchange_explicit(&waiter->state, NCP__WAITING,
+                                 memory_order_acq_rel) == NCP__PARKED)
+        ncp__unpark(&waiter->state);
+}
+
+static int refusal(const struct ncp__engine *engine)
+{
+    uint64_t gate = atomic_load_explicit(&engine->gate, memory_order_relaxed);
+
+    if ((gate & NCP__GATE_CLOSED) != 0)
+        return NCP_REASON_POOL_CLOSED;
+    if ((gate & NCP__GATE_OVER) != 0 && ncp__over_by_locked(engine) != 0)
+        return NCP_REASON_SHRUNK;
+    if (atomic_load_explicit(&engine->idle_limited, memory_order_relaxed) != 0 &&
+        ncp__idle_count(&engine->idle) >= engine->max_idle)
+        return NCP_REASON_IDLE_FULL;
+    return NCP_REASON_NONE;
+}
+
+static void offer_locked(struct ncp__engine *engine, uint32_t index,
+                         uint64_t now_ns, struct ncp__acts *acts)
+{
+    const struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    uint64_t gate = atomic_load_explicit(&engine->gate, memory_order_relaxed);
+    struct ncp__waiter *waiter = NULL;
+    int reason = refusal(engine);
+
+    if ((gate & NCP__GATE_SUSPENDED) == 0)
+        waiter = ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
+    if (reason == NCP_REASON_POOL_CLOSED || reason == NCP_REASON_SHRUNK ||
+        (reason == NCP_REASON_IDLE_FULL && waiter == NULL)) {
+        ncp__begin_close_locked(engine, index, reason, now_ns, acts);
+        return;
+    }
+    bool barging = engine->limits.adaptive && waiter != NULL &&
+                   !waiter->is_ticket && (gate & NCP__GATE_STARVING) == 0 &&
+                   reason == NCP_REASON_NONE;
+    if (waiter != NULL && !barging) {
+        ncp__give_locked(engine, waiter, index, false, now_ns, acts);
+        return;
+    }
+    ncp__idle_publish(&engine->idle, index);
+    if (barging)
+        wake_oldest(engine, waiter, acts);
+    else if (engine->lines.needing != 0)
+        ncp__begin_dials_locked(engine, now_ns, acts); /* LRU of another bucket */
+}
+
+bool ncp__engine_offer(struct ncp__engine *engine, uint32_t index,
+                       uint64_t now_ns, struct ncp__acts *acts)
+{
+    if (NCP__LIKELY(offer_fast(engine, index))) {
+        /* Seq_cst, after the publish: pairs with ncp__engine_enqueue. */
+        if (NCP__LIKELY(ncp__engine_gate(engine) == 0))
+            return false;
+        ncp__engine_serve(engine, now_ns, acts);
+        return true;
+    }
+    ncp__engine_lock(engine);
+    offer_locked(engine, index, now_ns, acts);
+    ncp__engine_unlock(engine);
+    return true;
+}

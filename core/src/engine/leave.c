@@ -1,0 +1,370 @@
+/* How connections leave the pool, one by one and all together. */
+#include "engine/engine.h"
+
+static void set_state(struct ncp__slot *slot, enum ncp__state state)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+    atomic_store_explicit(&slot->word,
+                          ncp__word(ncp__word_generation(word), state),
+                          memory_order_release);
+}
+
+uint32_t ncp__over_by_locked(const struct ncp__engine *engine)
+{
+    uint32_t max = engine->limits.max;
+    uint32_t staying = engine->open + engine->dialing - engine->closing;
+
+    return max != 0 && staying > max ? staying - max : 0;
+}
+
+static void update_over(struct ncp__engine *engine)
+{
+    if (ncp__over_by_locked(engine) != 0)
+        atomic_fetch_or_explicit(&engine->gate, NCP__GATE_OVER,
+                                 memory_order_seq_cst);
+    else
+        atomic_fetch_and_explicit(&engine->gate, ~(uint64_t)NCP__GATE_OVER,
+                                  memory_order_relaxed);
+}
+
+/* The connection counts no more; its place is free. */
+static void account_left(struct ncp__engine *engine, uint32_t index,
+                         uint64_t now_ns)
+{
+    const struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__tally *tally = &engine->tally;
+
+    ncp__idle_leave(&engine->idle, index);
+    engine->open--;
+    tally->closed++;
+    tally->current_by_protocol[slot->protocol]--;
+    tally->current_by_ip[slot->ip]--;
+    tally->lifetime_ns += now_ns > slot->created_ns ? now_ns - slot->created_ns
+                                                    : 0;
+    if ((atomic_load_explicit(&engine->gate, memory_order_relaxed) &
+         NCP__GATE_OVER) != 0)
+        update_over(engine);
+}
+
+void ncp__begin_close_locked(struct ncp__engine *engine, uint32_t index,
+                             int reason, uint64_t now_ns,
+                             struct ncp__acts *acts)
+{
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+
+    set_state(slot, NCP__CLOSING);
+    slot->reason = (uint8_t)reason;
+    slot->link = acts->close_head;
+    acts->close_head = index;
+    if (engine->limits.close_first)
+        engine->closing++;
+    else
+        account_left(engine, index, now_ns);
+}
+
+void ncp__engine_begin_close(struct ncp__engine *engine, uint32_t index,
+                             int reason, uint64_t now_ns,
+                             struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    ncp__begin_close_locked(engine, index, reason, now_ns, acts);
+    if (!engine->limits.close_first)
+        ncp__serve_locked(engine, now_ns, acts);
+    ncp__engine_unlock(engine);
+}
+
+void ncp__engine_closed_one(struct ncp__engine *engine, uint32_t index,
+                            uint64_t now_ns, struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    if (engine->limits.close_first) {
+        engine->closing--;
+        account_left(engine, index, now_ns);
+    }
+    ncp__slots_release(&engine->slots, index);
+    ncp__serve_locked(engine, now_ns, acts);
+    ncp__engine_unlock(engine);
+    acts->signal = true;
+}
+
+void ncp__engine_detach(struct ncp__engine *engine, uint32_t index,
+                        uint64_t now_ns, struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    account_left(engine, index, now_ns);
+    engine->tally.detached++;
+    ncp__slots_release(&engine->slots, index);
+    ncp__serve_locked(engine, now_ns, acts);
+    ncp__engine_unlock(engine);
+    acts->signal = true;
+}
+
+/* -------------------------------------------------------------------- taken away */
+
+bool ncp__engine_take_away(struct ncp__engine *engine, uint32_t index,
+                           uint64_t generation, enum ncp__state state,
+                           uint64_t now_ns, struct ncp__acts *acts)
+{
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    uint64_t word = ncp__word(generation, NCP__LEASED);
+
+    ncp__engine_lock(engine);
+    bool ours = atomic_compare_exchange_strong_explicit(
+        &slot->word, &word, ncp__word(generation, state), memory_order_acq_rel,
+        memory_order_relaxed);
+    if (ours) {
+        account_left(engine, index, now_ns);
+        engine->out++;
+        engine->tally.evicted += state == NCP__EVICTED;
+        ncp__serve_locked(engine, now_ns, acts);
+    }
+    ncp__engine_unlock(engine);
+    acts->signal = true;
+    return ours;
+}
+
+void ncp__engine_taken_back(struct ncp__engine *engine, uint32_t index,
+                            struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    engine->out--;
+    ncp__slots_release(&engine->slots, index);
+    ncp__engine_unlock(engine);
+    acts->signal = true;
+}
+
+void ncp__engine_check_overdue(struct ncp__engine *engine, uint32_t index,
+                               uint64_t now_ns, struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    set_state(ncp__engine_slot(engine, index), NCP__OVERDUE);
+    ncp__idle_failed(&engine->idle, index);
+    account_left(engine, index, now_ns);
+    engine->out++;
+    engine->tally.hc_attempts++;
+    engine->tally.hc_failures++;
+    engine->tally.unhealthy++;
+    ncp__serve_locked(engine, now_ns, acts);
+    ncp__engine_unlock(engine);
+}
+
+/* ---------------------------------------------------------------- all together */
+
+void ncp__engine_close(struct ncp__engine *engine, uint64_t now_ns,
+                       struct ncp__acts *acts)
+{
+    struct ncp__waiter *waiter;
+    unsigned line;
+
+    ncp__engine_lock(engine);
+    /* Seq_cst, before the masks are swept: pairs with ncp__engine_offer. */
+    atomic_fetch_or_explicit(&engine->gate, NCP__GATE_CLOSED,
+                             memory_order_seq_cst);
+    while ((waiter = ncp__lines_oldest(&engine->lines, 0, &line)) != NULL)
+        ncp__decide_locked(engine, waiter, NCP_ECLOSED, acts);
+    if (!engine->prewarm.ended) {
+        engine->prewarm.ended = true;
+        engine->prewarm.failed =
+            engine->prewarm.created < engine->prewarm.target;
+    }
+    engine->retry_ns = NCP__NEVER;
+    ncp__serve_locked(engine, now_ns, acts); /* sweeps what is idle */
+    ncp__engine_unlock(engine);
+    acts->signal = true;
+    acts->nobody_needs = true;
+}
+
+int ncp__engine_flush(struct ncp__engine *engine, uint64_t now_ns,
+                      struct ncp__acts *acts)
+{
+    int rc = NCP_ECLOSED;
+
+    ncp__engine_lock(engine);
+    if (!ncp__engine_closed(engine)) {
+        atomic_fetch_add_explicit(&engine->epoch, 1, memory_order_seq_cst);
+        ncp__close_idle_locked(engine, NCP_REASON_FLUSHED, now_ns, acts);
+        ncp__serve_locked(engine, now_ns, acts);
+        rc = NCP_OK;
+    }
+    ncp__engine_unlock(engine);
+    return rc;
+}
+
+int ncp__engine_suspend(struct ncp__engine *engine, bool on, uint64_t now_ns,
+                        struct ncp__acts *acts)
+{
+    int rc = NCP_ECLOSED;
+
+    ncp__engine_lock(engine);
+    if (!ncp__engine_closed(engine)) {
+        if (on)
+            atomic_fetch_or_explicit(&engine->gate, NCP__GATE_SUSPENDED,
+                                     memory_order_seq_cst);
+        else
+            atomic_fetch_and_explicit(&engine->gate,
+                                      ~(uint64_t)NCP__GATE_SUSPENDED,
+                                      memory_order_seq_cst);
+        ncp__serve_locked(engine, now_ns, acts);
+        rc = NCP_OK;
+    }
+    ncp__engine_unlock(engine);
+    return rc;
+}
+
+static void close_oldest(struct ncp__engine *engine, uint32_t count, int reason,
+                         uint64_t now_ns, struct ncp__acts *acts)
+{
+    while (count-- != 0) {
+        uint32_t index = ncp__idle_take_oldest(&engine->idle, 0, 0);
+        if (index == NCP__NO_SLOT)
+            return;
+        ncp__begin_close_locked(engine, index, reason, now_ns, acts);
+    }
+}
+
+static void limits_changed_locked(struct ncp__engine *engine, uint64_t now_ns,
+                                  struct ncp__acts *acts)
+{
+    const struct ncp__engine_limits *limits = &engine->limits;
+    uint32_t max = limits->max;
+    bool limited = max == 0 || limits->max_idle < max;
+    uint64_t mask = ~(uint64_t)NCP__GATE_OVER;
+
+    engine->max_idle = limited ? limits->max_idle : max;
+    atomic_store_explicit(&engine->idle_limited, limited, memory_order_seq_cst);
+    if (limits->adaptive)
+        mask &= NCP__GATE_WAITER - 1;
+    atomic_store_explicit(&engine->get_mask, mask, memory_order_relaxed);
+    close_oldest(engine, ncp__over_by_locked(engine), NCP_REASON_SHRUNK, now_ns,
+                 acts);
+    update_over(engine);
+    uint32_t idle = ncp__idle_count(&engine->idle);
+    if (idle > engine->max_idle)
+        close_oldest(engine, idle - engine->max_idle, NCP_REASON_IDLE_FULL,
+                     now_ns, acts);
+    ncp__serve_locked(engine, now_ns, acts);
+}
+
+void ncp__engine_limits_changed(struct ncp__engine *engine, uint64_t now_ns,
+                                struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    limits_changed_locked(engine, now_ns, acts);
+    ncp__engine_unlock(engine);
+}
+
+int ncp__engine_resize(struct ncp__engine *engine, uint32_t max,
+                       uint64_t now_ns, struct ncp__acts *acts)
+{
+    int rc = NCP_ECLOSED;
+
+    ncp__engine_lock(engine);
+    if (!ncp__engine_closed(engine)) {
+        engine->limits.max = max;
+        limits_changed_locked(engine, now_ns, acts);
+        rc = NCP_OK;
+    }
+    ncp__engine_unlock(engine);
+    return rc;
+}
+
+/* One chunk at a time, so that the lock is held for microseconds. */
+static void expire_chunk_locked(struct ncp__engine *engine, uint32_t chunk,
+                                uint64_t now_ns, struct ncp__acts *acts)
+{
+    uint64_t mask =
+        atomic_load_explicit(&ncp__chunk_at(&engine->slots, chunk)->idle,
+                             memory_order_relaxed);
+
+    for (; mask != 0; mask &= mask - 1) {
+        uint32_t index =
+            chunk * NCP__CHUNK_SLOTS + (uint32_t)__builtin_ctzll(mask);
+        struct ncp__slot *slot = ncp__engine_slot(engine, index);
+        if (ncp__engine_expired(engine, slot, now_ns, false) ==
+                NCP_REASON_NONE ||
+            !ncp__idle_claim(&engine->idle, index))
+            continue;
+        /* Owned now: what was read before may have been somebody else's. */
+        int reason = ncp__engine_expired(engine, slot, now_ns, false);
+        if (reason == NCP_REASON_NONE)
+            ncp__idle_publish(&engine->idle, index);
+        else
+            ncp__begin_close_locked(engine, index, reason, now_ns, acts);
+    }
+}
+
+void ncp__engine_expire_idle(struct ncp__engine *engine, uint64_t now_ns,
+                             struct ncp__acts *acts)
+{
+    uint32_t chunks = ncp__chunk_count(&engine->slots);
+
+    for (uint32_t chunk = 0; chunk < chunks; chunk++) {
+        ncp__engine_lock(engine);
+        expire_chunk_locked(engine, chunk, now_ns, acts);
+        ncp__engine_unlock(engine);
+    }
+    if (!engine->limits.close_first)
+        ncp__engine_serve(engine, now_ns, acts);
+}
+
+/* ------------------------------------------------------------------------ fork */
+
+static void forget_chunk(struct ncp__engine *engine, uint32_t chunk_index,
+                         void (*drop)(void *context, struct ncp__slot *slot),
+                         void *context)
+{
+    struct ncp__chunk *chunk = ncp__chunk_at(&engine->slots, chunk_index);
+
+    for (uint32_t i = 0; i < NCP__CHUNK_SLOTS; i++) {
+        struct ncp__slot *slot = &chunk->slots[i];
+        uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+        enum ncp__state state = ncp__word_state(word);
+
+        if (state != NCP__FREE && (state != NCP__CREATING || slot->id != 0))
+            drop(context, slot);
+        slot->closed_bits = 0;
+        ncp__slots_release(&engine->slots, chunk_index * NCP__CHUNK_SLOTS + i);
+    }
+    atomic_store_explicit(&chunk->idle, 0, memory_order_relaxed);
+    atomic_store_explicit(&chunk->checking, 0, memory_order_relaxed);
+    atomic_store_explicit(&chunk->open, 0, memory_order_relaxed);
+    atomic_store_explicit(&chunk->tcp, 0, memory_order_relaxed);
+    atomic_store_explicit(&chunk->udp, 0, memory_order_relaxed);
+    atomic_store_explicit(&chunk->ipv4, 0, memory_order_relaxed);
+    atomic_store_explicit(&chunk->ipv6, 0, memory_order_relaxed);
+}
+
+void ncp__engine_forked(struct ncp__engine *engine,
+                        void (*drop)(void *context, struct ncp__slot *slot),
+                        void *context)
+{
+    struct ncp__tally *tally = &engine->tally;
+    uint64_t gate = atomic_load_explicit(&engine->gate, memory_order_relaxed);
+    uint32_t chunks = ncp__chunk_count(&engine->slots);
+
+    pthread_mutex_init(&engine->lock, NULL);
+    engine->slots.free_head = NCP__NO_SLOT;
+    engine->slots.free_tail = NCP__NO_SLOT;
+    for (uint32_t chunk = 0; chunk < chunks; chunk++)
+        forget_chunk(engine, chunk, drop, context);
+    engine->lines = (struct ncp__lines){.sequence = engine->lines.sequence};
+    engine->open = engine->dialing = engine->creating = 0;
+    engine->closing = engine->out = 0;
+    engine->dials = NCP__NO_SLOT;
+    engine->retry_ns = NCP__NEVER;
+    engine->prewarm.ended = true;
+    tally->closed = tally->created;
+    tally->failed += tally->in_flight;
+    tally->in_flight = 0;
+    for (int i = 0; i < 3; i++) {
+        tally->current_by_protocol[i] = 0;
+        tally->current_by_ip[i] = 0;
+    }
+    if (engine->gatekeeper.breaker == NCP__BREAKER_PROBING)
+        engine->gatekeeper.breaker = NCP__BREAKER_OPEN;
+    atomic_store_explicit(&engine->signal_waiters, 0, memory_order_relaxed);
+    gate &= NCP__GATE_CLOSED | NCP__GATE_SUSPENDED;
+    atomic_store_explicit(&engine->gate, gate | NCP__GATE_FORKED,
+                          memory_order_seq_cst);
+}

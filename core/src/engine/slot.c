@@ -1,0 +1,153 @@
+#include "engine/slot.h"
+
+struct ncp__old_table {
+    struct ncp__old_table *next;
+    struct ncp__chunk **table;
+};
+
+void ncp__slots_init(struct ncp__slots *slots)
+{
+    atomic_init(&slots->chunks, 0);
+    atomic_init(&slots->table, NULL);
+    slots->room = 0;
+    slots->old = NULL;
+    slots->free_head = NCP__NO_SLOT;
+    slots->free_tail = NCP__NO_SLOT;
+}
+
+void ncp__slots_destroy(struct ncp__slots *slots)
+{
+    uint32_t count = ncp__chunk_count(slots);
+
+    for (uint32_t i = 0; i < count; i++)
+        ncp__free_aligned(ncp__chunk_at(slots, i));
+    ncp__free(atomic_load_explicit(&slots->table, memory_order_relaxed));
+    while (slots->old != NULL) {
+        struct ncp__old_table *old = slots->old;
+        slots->old = old->next;
+        ncp__free(old->table);
+        ncp__free(old);
+    }
+}
+
+/* Makes room for twice as many chunks. Readers may still hold the old table,
+ * so it stays until the end: all of them together are as large as the last. */
+static bool widen_table(struct ncp__slots *slots)
+{
+    uint32_t count = ncp__chunk_count(slots);
+    uint32_t room = slots->room == 0 ? 1 : slots->room * 2;
+    struct ncp__chunk **table = ncp__alloc(room * sizeof(*table));
+    struct ncp__old_table *old = NULL;
+
+    if (table == NULL)
+        return false;
+    if (slots->room != 0) {
+        old = ncp__alloc(sizeof(*old));
+        if (old == NULL) {
+            ncp__free(table);
+            return false;
+        }
+        old->table = atomic_load_explicit(&slots->table, memory_order_relaxed);
+        old->next = slots->old;
+        slots->old = old;
+        for (uint32_t i = 0; i < count; i++)
+            table[i] = old->table[i];
+    }
+    /* Release pairs with the acquire in ncp__chunk_at. */
+    atomic_store_explicit(&slots->table, table, memory_order_release);
+    slots->room = room;
+    return true;
+}
+
+/* Where the generations of a new slot begin. A golden-ratio walk spreads the
+ * slots of all pools over the whole range, so that a lease of another pool does
+ * not happen to be valid here. */
+static uint64_t first_generation(void)
+{
+    static _Atomic uint64_t made;
+    uint64_t n = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed) + 1;
+    uint64_t generation =
+        (n * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - NCP__GENERATION_BITS);
+
+    return generation == 0 ? 1 : generation;
+}
+
+static void append_free(struct ncp__slots *slots, uint32_t index)
+{
+    ncp__slot_at(slots, index)->link = NCP__NO_SLOT;
+    if (slots->free_head == NCP__NO_SLOT)
+        slots->free_head = index;
+    else
+        ncp__slot_at(slots, slots->free_tail)->link = index;
+    slots->free_tail = index;
+}
+
+static bool grow(struct ncp__slots *slots)
+{
+    uint32_t count = ncp__chunk_count(slots);
+
+    if (count == NCP__MAX_SLOTS / NCP__CHUNK_SLOTS)
+        return false;
+    if (count == slots->room && !widen_table(slots))
+        return false;
+    struct ncp__chunk *chunk =
+        ncp__alloc_aligned(sizeof(*chunk), NCP__CACHE_LINE);
+    if (chunk == NULL)
+        return false;
+    for (int i = 0; i < NCP__CHUNK_SLOTS; i++)
+        atomic_init(&chunk->slots[i].word,
+                    ncp__word(first_generation(), NCP__FREE));
+    atomic_load_explicit(&slots->table, memory_order_relaxed)[count] = chunk;
+    atomic_store_explicit(&slots->chunks, count + 1, memory_order_release);
+    for (uint32_t i = 0; i < NCP__CHUNK_SLOTS; i++)
+        append_free(slots, count * NCP__CHUNK_SLOTS + i);
+    return true;
+}
+
+uint32_t ncp__slots_reserve(struct ncp__slots *slots)
+{
+    if (slots->free_head == NCP__NO_SLOT && !grow(slots))
+        return NCP__NO_SLOT;
+
+    uint32_t index = slots->free_head;
+    struct ncp__slot *slot = ncp__slot_at(slots, index);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+    slots->free_head = slot->link;
+    slot->link = NCP__NO_SLOT;
+    /* Release: whoever finds this generation finds what was written before. */
+    atomic_store_explicit(
+        &slot->word, ncp__word(ncp__word_generation(word), NCP__CREATING),
+        memory_order_release);
+    return index;
+}
+
+void ncp__slots_release(struct ncp__slots *slots, uint32_t index)
+{
+    struct ncp__slot *slot = ncp__slot_at(slots, index);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    uint64_t generation = ncp__next_generation(ncp__word_generation(word));
+
+    atomic_store_explicit(&slot->word, ncp__word(generation, NCP__FREE),
+                          memory_order_release);
+    append_free(slots, index);
+}
+
+void ncp__slot_remember_closed(struct ncp__slot *slot, uint64_t generation)
+{
+    uint64_t step = (generation - slot->closed_at) & NCP__GENERATION_MASK;
+
+    slot->closed_bits = step < 32 ? slot->closed_bits << step : 0;
+    slot->closed_bits |= 1;
+    slot->closed_at = generation;
+}
+
+bool ncp__slot_forget_closed(struct ncp__slot *slot, uint64_t generation)
+{
+    uint64_t back = (slot->closed_at - generation) & NCP__GENERATION_MASK;
+
+    if (back >= 32 || (slot->closed_bits >> back & 1) == 0)
+        return false;
+    slot->closed_bits &= ~(UINT32_C(1) << back);
+    return true;
+}

@@ -1,0 +1,207 @@
+/*
+ * Slots: where connections live.
+ *
+ * A slot is two cache lines: the hot one, which a get and a put touch, and the
+ * cold one. Slots come in chunks of 64 with their idle mask, are made when
+ * needed and freed only with the pool, so a stale lease can always be looked at.
+ *
+ * Who may write what: the owner of a slot writes everything in it. There is one
+ * owner at a time: who reserved it (under the engine's lock), who cleared its
+ * bit in an idle mask, or who won the compare-and-swap on `word`.
+ */
+#ifndef NCP_ENGINE_SLOT_H
+#define NCP_ENGINE_SLOT_H
+
+#include "engine/base.h"
+
+enum {
+    NCP__CHUNK_SLOTS = 64,
+    NCP__SLOT_BITS = 17,
+    NCP__MAX_SLOTS = 1 << NCP__SLOT_BITS,
+    NCP__STATE_BITS = 4,
+    NCP__GENERATION_BITS = 36 /* lease = generation and slot: 53 bits */
+};
+
+#define NCP__NO_SLOT UINT32_MAX
+#define NCP__GENERATION_MASK ((UINT64_C(1) << NCP__GENERATION_BITS) - 1)
+
+/* The low bits of slot.word. Only LEASED, EVICTED and TAKEN are left by a
+ * compare-and-swap; every other state belongs to its owner. */
+enum ncp__state {
+    NCP__FREE = 0,     /* no connection */
+    NCP__CREATING = 1, /* capacity reserved, a dial is in progress */
+    NCP__IDLE = 2,     /* the idle mask says whether it can be taken */
+    NCP__LEASED = 3,   /* a borrower holds the lease of this generation */
+    NCP__CHECKING = 4, /* reserved for a health check; counts as idle */
+    NCP__CLOSING = 5,  /* being closed by its owner */
+    NCP__EVICTED = 6,  /* leaked: gone from the pool, the borrower may put it */
+    NCP__TAKEN = 7,    /* closed under its borrower, who may put it */
+    NCP__OVERDUE = 8   /* gone from the pool, its checker has not returned */
+};
+
+/* slot.flags: what makes a put take the long way. */
+enum {
+    NCP__FLAG_UNHEALTHY = 1,
+    NCP__FLAG_LEAK_SEEN = 2,
+    NCP__FLAG_TAGGED = 4,
+    NCP__FLAG_STACK = 8,
+    NCP__FLAG_NONBLOCKING = 16 /* the dialer left it non-blocking */
+};
+
+/* slot.dial_flags */
+enum {
+    NCP__DIAL_PERMIT = 1, /* counts in max_concurrent_creates */
+    NCP__DIAL_OVERDUE = 2 /* its error was delivered already */
+};
+
+struct ncp__waiter;
+
+struct ncp__slot {
+    /* hot */
+    _Atomic uint64_t word;       /* generation << 4 | state */
+    uint64_t handle;             /* the user's */
+    _Atomic uint64_t gets;       /* fast gets, ever; written by the owner */
+    _Atomic uint64_t touched_ns; /* last borrow or return, coarse */
+    _Atomic uint64_t lifetime_end_ns; /* NCP__NEVER for none */
+    _Atomic uint64_t idle_limit_ns;   /* NCP__NEVER for none */
+    int32_t fd;
+    _Atomic uint32_t epoch; /* flush generation it belongs to */
+    uint8_t protocol;
+    uint8_t ip;
+    _Atomic uint8_t flags;
+    uint8_t pad;
+    _Atomic uint32_t next; /* hint: the idle slot before or after this one */
+    /* cold */
+    uint64_t id;
+    uint64_t created_ns;
+    union {
+        uint64_t checked_ns; /* last check; CHECKING: when it began; 0 never */
+        uint64_t due_ns;     /* CREATING: when connection_timeout ends */
+    };
+    union {
+        struct ncp__waiter *owner; /* CREATING: whose dial it is, or NULL */
+        uint64_t tag;              /* of the lease, with FLAG_TAGGED */
+    } of;
+    _Atomic uint32_t stamp;   /* order of returns, for the idle store */
+    uint32_t gets_base;       /* gets when the connection joined, truncated */
+    union {
+        uint32_t slow_gets;  /* gets of this connection by hand-over */
+        uint32_t dials_next; /* CREATING: list of dials in progress */
+    };
+    uint32_t link;            /* list of its state: free, dials, jobs, closes */
+    uint32_t closed_bits;     /* holder-closed leases: bit i = closed_at - i */
+    uint8_t dial_kind;        /* CREATING: enum ncp__dial_kind */
+    uint8_t reason;           /* CLOSING: enum ncp_reason */
+    uint8_t work;             /* queued work: enum ncp_event_type or 0 */
+    uint8_t dial_flags;       /* CREATING: NCP__DIAL_* below */
+    uint64_t closed_at;       /* generation of the last holder-closed lease */
+} __attribute__((aligned(NCP__CACHE_LINE)));
+
+_Static_assert(sizeof(struct ncp__slot) == 2 * NCP__CACHE_LINE,
+               "a slot is two cache lines");
+
+/* What the idle mask needs, one line for 64 slots. The bit is the truth: who
+ * clears it owns the slot. The kind masks are hints until the slot is owned. */
+struct ncp__chunk {
+    _Atomic uint64_t idle;
+    _Atomic uint64_t checking; /* counts as idle */
+    _Atomic uint64_t open;     /* has a connection that counts */
+    _Atomic uint64_t tcp;
+    _Atomic uint64_t udp;
+    _Atomic uint64_t ipv4;
+    _Atomic uint64_t ipv6;
+    uint64_t pad;
+    struct ncp__slot slots[NCP__CHUNK_SLOTS];
+} __attribute__((aligned(NCP__CACHE_LINE)));
+
+struct ncp__slots {
+    _Atomic uint32_t chunks;            /* how many exist */
+    _Atomic(struct ncp__chunk **) table; /* at least `chunks` of them */
+    /* guarded by the engine's lock */
+    uint32_t room;                  /* entries in table */
+    struct ncp__old_table *old;     /* outgrown tables, freed at the end */
+    uint32_t free_head, free_tail;  /* oldest first, so that a closed lease is
+                                       remembered for long */
+};
+
+static inline uint64_t ncp__word(uint64_t generation, enum ncp__state state)
+{
+    return generation << NCP__STATE_BITS | (uint64_t)state;
+}
+
+static inline enum ncp__state ncp__word_state(uint64_t word)
+{
+    return (enum ncp__state)(word & ((1 << NCP__STATE_BITS) - 1));
+}
+
+static inline uint64_t ncp__word_generation(uint64_t word)
+{
+    return word >> NCP__STATE_BITS;
+}
+
+static inline uint64_t ncp__next_generation(uint64_t generation)
+{
+    generation = (generation + 1) & NCP__GENERATION_MASK;
+    return generation + (generation == 0); /* 0 would make lease 0 */
+}
+
+static inline ncp_lease ncp__token(uint64_t generation, uint32_t index)
+{
+    return generation << NCP__SLOT_BITS | index;
+}
+
+static inline uint32_t ncp__token_index(ncp_lease token)
+{
+    return (uint32_t)(token & (NCP__MAX_SLOTS - 1));
+}
+
+static inline uint64_t ncp__token_generation(ncp_lease token)
+{
+    return token >> NCP__SLOT_BITS;
+}
+
+static inline struct ncp__chunk *ncp__chunk_at(const struct ncp__slots *slots,
+                                               uint32_t chunk)
+{
+    /* Acquire pairs with the release in ncp__slots_grow. */
+    return atomic_load_explicit(&slots->table, memory_order_acquire)[chunk];
+}
+
+static inline uint32_t ncp__chunk_count(const struct ncp__slots *slots)
+{
+    return atomic_load_explicit(&slots->chunks, memory_order_acquire);
+}
+
+static inline struct ncp__slot *ncp__slot_at(const struct ncp__slots *slots,
+                                             uint32_t index)
+{
+    struct ncp__chunk *chunk = ncp__chunk_at(slots, index / NCP__CHUNK_SLOTS);
+    return &chunk->slots[index % NCP__CHUNK_SLOTS];
+}
+
+/* The slot a lease names, or NULL for a number that names none. */
+static inline struct ncp__slot *ncp__slot_of(const struct ncp__slots *slots,
+                                             ncp_lease token)
+{
+    uint32_t index = ncp__token_index(token);
+
+    if (NCP__UNLIKELY(index / NCP__CHUNK_SLOTS >= ncp__chunk_count(slots)))
+        return NULL;
+    return ncp__slot_at(slots, index);
+}
+
+void ncp__slots_init(struct ncp__slots *slots);
+void ncp__slots_destroy(struct ncp__slots *slots);
+
+/* Takes a free slot, making a chunk when there is none; NCP__NO_SLOT when out
+ * of memory. The engine's lock is held. */
+uint32_t ncp__slots_reserve(struct ncp__slots *slots);
+/* Gives a slot back; its generation moves on. The engine's lock is held. */
+void ncp__slots_release(struct ncp__slots *slots, uint32_t index);
+
+/* Remembers that the holder of `generation` closed its lease; and whether it
+ * had, once. The engine's lock is held. */
+void ncp__slot_remember_closed(struct ncp__slot *slot, uint64_t generation);
+bool ncp__slot_forget_closed(struct ncp__slot *slot, uint64_t generation);
+
+#endif
