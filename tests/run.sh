@@ -181,7 +181,7 @@ coverage_report() {
 
 tidy() {
     find core/src -name '*.c' ! -name '*_posix.c' -print0 |
-        xargs -0 -P "$JOBS" -n 2 \
+        xargs -0 -P "$JOBS" -n 1 \
             clang-tidy -p build/clang --quiet --warnings-as-errors='*'
 }
 
