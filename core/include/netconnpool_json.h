@@ -44,7 +44,8 @@ extern "C" {
  * repeated member, a value of the wrong type or out of its range, nesting,
  * listener_fd; by position: whatever is no JSON, anything after the object,
  * NUL and text that is no UTF-8. How options go together is not looked at, as
- * the callbacks may come later: ncp_config_validate() does that.
+ * the callbacks may come later: ncp_config_validate() does that. When memory is
+ * short the parser may take that for a fault of the text.
  *
  * @param text UTF-8, need not be terminated
  * @param length of the text, in bytes

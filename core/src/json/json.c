@@ -33,9 +33,9 @@ static struct ncp__json_position json_at(const struct json_reading *reading,
     return ncp__json_position_of(reading->text, offset);
 }
 
-__attribute__((format(printf, 3, 4))) static int json_refuse(
-    const struct json_reading *reading, struct ncp__json_position at,
-    const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int
+json_refuse(const struct json_reading *reading, struct ncp__json_position at,
+            const char *format, ...)
 {
     char sentence[192];
     va_list arguments;
@@ -152,8 +152,7 @@ static int json_try(const struct json_reading *reading, json_t *object)
     int status = ncp_config_copy(reading->config, &copy);
     if (status != NCP_OK)
         return json_no_memory(reading);
-    json_object_foreach(object, name, value)
-    {
+    json_object_foreach(object, name, value) {
         status = json_read_member(reading, member++, copy, name, value);
         if (status != NCP_OK)
             break;
@@ -183,8 +182,7 @@ static int json_apply_new(const struct json_reading *reading, json_t *object)
     const char *name;
     json_t *value;
 
-    json_object_foreach(object, name, value)
-    {
+    json_object_foreach(object, name, value) {
         if (!json_needs_memory(reading->config, name, value))
             continue;
         int status =
@@ -211,8 +209,7 @@ static int json_apply(const struct json_reading *reading, json_t *object)
     int status = json_apply_new(reading, object);
     if (status != NCP_OK)
         return status;
-    json_object_foreach(object, name, value)
-    {
+    json_object_foreach(object, name, value) {
         ncp_option_find(name, &option);
         json_set(reading->config, option, value);
     }
@@ -247,10 +244,10 @@ static int json_name_length(const char *text, size_t begin, size_t end)
     return (int)(quote - text - (ptrdiff_t)begin) - 1;
 }
 
-/* A number too large for the parser, which does not say whose value it is: the
- * last member that begins before. */
-static int json_refuse_number(const struct json_reading *reading,
-                              const json_error_t *error)
+/* What the parser refuses in a member it does not name: that is the last one
+ * that begins before. */
+static int json_refuse_last(const struct json_reading *reading,
+                            const json_error_t *error)
 {
     size_t end = (size_t)error->position;
     size_t begin = end;
@@ -271,9 +268,13 @@ static int json_refuse_syntax(const struct json_reading *reading,
                               const json_error_t *error)
 {
     struct ncp__json_position at = {error->line, error->column};
+    enum json_error_code code = json_error_code(error);
 
-    if (json_error_code(error) == json_error_numeric_overflow)
-        return json_refuse_number(reading, error);
+    /* Without memory the parser mostly fails without a word. */
+    if (error->text[0] == '\0' || code == json_error_out_of_memory)
+        return json_no_memory(reading);
+    if (code == json_error_numeric_overflow || code == json_error_duplicate_key)
+        return json_refuse_last(reading, error);
     at.column = at.column < 1 ? 1 : at.column;
     return json_refuse(reading, at, "%s", error->text);
 }
@@ -291,8 +292,6 @@ int ncp_json_read(ncp_config *config, const char *text, size_t length,
     if (config == NULL || text == NULL)
         return NCP_EINVAL;
     json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-    if (object == NULL && json_error_code(&error) == json_error_out_of_memory)
-        return json_no_memory(&reading);
     if (object == NULL)
         return json_refuse_syntax(&reading, &error);
     int status = json_read_object(&reading, object);

@@ -44,22 +44,32 @@ static const char *const option_log_levels[] = {
     [NCP_LOG_INFO] = "info", [NCP_LOG_DEBUG] = "debug",
 };
 
-/* The kinds of rows. `live`: ncp_pool_set() may change it. */
+/* Whether ncp_pool_set() may change it. */
 enum { OPTION_FIXED = 0, OPTION_LIVE = 1 };
 
-#define OPTION_INT(NAME, LIFE, UNIT, CLIENT, SERVER, MIN, MAX, ZERO, HELP)     \
+#define OPTION_INT(NAME, LIFE, UNIT, CLIENT, SERVER, MIN, MAX, HELP)           \
     {                                                                          \
-        NAME, NCP_TYPE_INT, LIFE, UNIT, CLIENT, SERVER, MIN, MAX, ZERO, NULL,  \
+        NAME, NCP_TYPE_INT, LIFE, UNIT, CLIENT, SERVER, MIN, MAX, NULL, NULL,  \
             HELP                                                               \
+    }
+#define OPTION_INT_0(NAME, LIFE, UNIT, CLIENT, SERVER, MAX, ZERO, HELP)        \
+    {                                                                          \
+        NAME, NCP_TYPE_INT, LIFE, UNIT, CLIENT, SERVER, 0, MAX, ZERO, NULL,    \
+            HELP "; 0: " ZERO                                                  \
     }
 #define OPTION_BOOL(NAME, LIFE, ON, HELP)                                      \
     {                                                                          \
         NAME, NCP_TYPE_BOOL, LIFE, "", ON, ON, 0, 1, NULL, NULL, HELP          \
     }
-#define OPTION_TIME(NAME, LIFE, MS, MIN, MAX, ZERO, HELP)                      \
+#define OPTION_TIME(NAME, LIFE, MS, MIN, MAX, HELP)                            \
     {                                                                          \
-        NAME, NCP_TYPE_DURATION, LIFE, "ms", MS, MS, MIN, MAX, ZERO, NULL,     \
+        NAME, NCP_TYPE_DURATION, LIFE, "ms", MS, MS, MIN, MAX, NULL, NULL,     \
             HELP                                                               \
+    }
+#define OPTION_TIME_0(NAME, LIFE, MS, MAX, ZERO, HELP)                         \
+    {                                                                          \
+        NAME, NCP_TYPE_DURATION, LIFE, "ms", MS, MS, 0, MAX, ZERO, NULL,       \
+            HELP "; 0: " ZERO                                                  \
     }
 #define OPTION_ENUM(NAME, LIFE, CLIENT, SERVER, NAMES, HELP)                   \
     {                                                                          \
@@ -89,69 +99,67 @@ static const struct ncp__option_row option_rows[NCP__OPTION_END] = {
                     "what the built-in dialer dials: tcp://host:port, tcp4://, "
                     "tcp6://, udp://, udp4://, udp6:// or unix:path"),
     [NCP_OPTION_LISTENER_FD] =
-        OPTION_INT("listener_fd", OPTION_FIXED, "", -1, -1, -1, INT_MAX, NULL,
+        OPTION_INT("listener_fd", OPTION_FIXED, "", -1, -1, -1, INT_MAX,
                    "server mode: the listening socket, -1 for none; the pool "
                    "never closes it"),
     [NCP_OPTION_MAX_CONNECTIONS] =
-        OPTION_INT("max_connections", OPTION_LIVE, "connections", 10, 100, 0,
-                   OPTION_CONNECTIONS, "unlimited",
-                   "the most connections that are open or being created"),
+        OPTION_INT_0("max_connections", OPTION_LIVE, "connections", 10, 100,
+                     OPTION_CONNECTIONS, "unlimited",
+                     "the most connections that are open or being created"),
     [NCP_OPTION_MIN_CONNECTIONS] =
         OPTION_INT("min_connections", OPTION_LIVE, "connections", 2, 0, 0,
-                   OPTION_CONNECTIONS, NULL,
+                   OPTION_CONNECTIONS,
                    "how many connections are made in advance (client mode)"),
     [NCP_OPTION_MAX_IDLE_CONNECTIONS] =
         OPTION_INT("max_idle_connections", OPTION_LIVE, "connections", 10, 50,
-                   1, OPTION_CONNECTIONS, NULL,
+                   1, OPTION_CONNECTIONS,
                    "the most idle connections that are kept; at most "
                    "max_connections"),
     [NCP_OPTION_CONNECTION_TIMEOUT] = OPTION_TIME(
-        "connection_timeout", OPTION_LIVE, 10000, 1, NCP__DURATION_MAX_MS, NULL,
+        "connection_timeout", OPTION_LIVE, 10000, 1, NCP__DURATION_MAX_MS,
         "how long the creation of one connection may take"),
-    [NCP_OPTION_IDLE_TIMEOUT] = OPTION_TIME(
-        "idle_timeout", OPTION_LIVE, 300000, 0, NCP__DURATION_MAX_MS, "never",
+    [NCP_OPTION_IDLE_TIMEOUT] = OPTION_TIME_0(
+        "idle_timeout", OPTION_LIVE, 300000, NCP__DURATION_MAX_MS, "never",
         "how long a connection may be idle before it is closed"),
-    [NCP_OPTION_MAX_LIFETIME] = OPTION_TIME(
-        "max_lifetime", OPTION_LIVE, 1800000, 0, NCP__DURATION_MAX_MS, "never",
+    [NCP_OPTION_MAX_LIFETIME] = OPTION_TIME_0(
+        "max_lifetime", OPTION_LIVE, 1800000, NCP__DURATION_MAX_MS, "never",
         "how old a connection may become"),
-    [NCP_OPTION_EXPIRY_JITTER] = OPTION_INT(
-        "expiry_jitter", OPTION_FIXED, "percent", 3, 3, 0, 50, "none",
-        "by how much a connection's idle timeout and lifetime are "
-        "shortened at most, so that not all expire together"),
-    [NCP_OPTION_GET_TIMEOUT] = OPTION_TIME(
-        "get_timeout", OPTION_LIVE, 5000, -1, NCP__DURATION_MAX_MS, NULL,
-        "how long a get waits for a connection; -1 for no limit, "
-        "never 0"),
+    [NCP_OPTION_EXPIRY_JITTER] =
+        OPTION_INT_0("expiry_jitter", OPTION_FIXED, "percent", 3, 3, 50, "none",
+                     "by how much a connection's idle timeout and lifetime are "
+                     "shortened at most, so that not all expire together"),
+    [NCP_OPTION_GET_TIMEOUT] =
+        OPTION_TIME("get_timeout", OPTION_LIVE, 5000, -1, NCP__DURATION_MAX_MS,
+                    "how long a get waits for a connection; -1 for no limit, "
+                    "never 0"),
     [NCP_OPTION_HEALTH_CHECK] =
         OPTION_BOOL("health_check", OPTION_FIXED, 1,
                     "whether idle connections are checked in the background"),
-    [NCP_OPTION_HEALTH_CHECK_INTERVAL] =
-        OPTION_TIME("health_check_interval", OPTION_LIVE, 30000, 0,
-                    NCP__DURATION_MAX_MS, NULL,
-                    "time between two rounds of health checks; positive while "
-                    "health_check is on"),
-    [NCP_OPTION_HEALTH_CHECK_TIMEOUT] = OPTION_TIME(
-        "health_check_timeout", OPTION_LIVE, 3000, 0, NCP__DURATION_MAX_MS,
-        "derived: 3s, or half of health_check_interval if that is "
-        "less",
+    [NCP_OPTION_HEALTH_CHECK_INTERVAL] = OPTION_TIME(
+        "health_check_interval", OPTION_LIVE, 30000, 0, NCP__DURATION_MAX_MS,
+        "time between two rounds of health checks; positive while "
+        "health_check is on"),
+    [NCP_OPTION_HEALTH_CHECK_TIMEOUT] = OPTION_TIME_0(
+        "health_check_timeout", OPTION_LIVE, 3000, NCP__DURATION_MAX_MS,
+        "3s, or half of health_check_interval if that is less",
         "how long one health check may take; more than "
         "health_check_interval becomes half of it"),
     [NCP_OPTION_CHECK_ON_BORROW] =
         OPTION_BOOL("check_on_borrow", OPTION_FIXED, 0,
                     "whether an idle connection is checked before it is lent"),
-    [NCP_OPTION_LEAK_TIMEOUT] = OPTION_TIME(
-        "leak_timeout", OPTION_LIVE, 300000, 0, NCP__DURATION_MAX_MS, "off",
+    [NCP_OPTION_LEAK_TIMEOUT] = OPTION_TIME_0(
+        "leak_timeout", OPTION_LIVE, 300000, NCP__DURATION_MAX_MS, "off",
         "how long a connection may be borrowed before it counts as "
         "leaked"),
     [NCP_OPTION_LEAK_INTERVAL] =
-        OPTION_TIME("leak_interval", OPTION_LIVE, 0, 0, NCP__DURATION_MAX_MS,
-                    "derived: half of leak_timeout, between 1s and 1m0s",
-                    "time between two searches for leaks"),
-    [NCP_OPTION_LEAK_EVICT_MULTIPLIER] =
-        OPTION_INT("leak_evict_multiplier", OPTION_LIVE, "leak timeouts", 2, 2,
-                   0, 20, "never",
-                   "after how many leak timeouts a leaked connection is taken "
-                   "from its borrower"),
+        OPTION_TIME_0("leak_interval", OPTION_LIVE, 0, NCP__DURATION_MAX_MS,
+                      "half of leak_timeout, between 1s and 1m0s",
+                      "time between two searches for leaks"),
+    [NCP_OPTION_LEAK_EVICT_MULTIPLIER] = OPTION_INT_0(
+        "leak_evict_multiplier", OPTION_LIVE, "leak timeouts", 2, 2, 20,
+        "never",
+        "after how many leak timeouts a leaked connection is taken "
+        "from its borrower"),
     [NCP_OPTION_CAPTURE_STACKS] = OPTION_BOOL(
         "capture_stacks", OPTION_FIXED, 0,
         "whether the stack of each borrower is kept, to find leaks"),
@@ -159,57 +167,57 @@ static const struct ncp__option_row option_rows[NCP__OPTION_END] = {
         OPTION_BOOL("stats", OPTION_FIXED, 1, "whether statistics are kept"),
     [NCP_OPTION_LATENCY_SAMPLES] = OPTION_INT(
         "latency_samples", OPTION_FIXED, "samples", 1000, 1000, 100,
-        OPTION_COUNT, NULL, "how many gets the percentiles are computed from"),
+        OPTION_COUNT, "how many gets the percentiles are computed from"),
     [NCP_OPTION_CLEAR_UDP] =
         OPTION_BOOL("clear_udp", OPTION_FIXED, 1,
                     "whether stale datagrams are dropped when a UDP connection "
                     "is borrowed again"),
-    [NCP_OPTION_UDP_CLEAR_TIMEOUT] = OPTION_TIME(
-        "udp_clear_timeout", OPTION_FIXED, 100, 0, NCP__DURATION_MAX_MS,
+    [NCP_OPTION_UDP_CLEAR_TIMEOUT] = OPTION_TIME_0(
+        "udp_clear_timeout", OPTION_FIXED, 100, NCP__DURATION_MAX_MS,
         "the default", "how long dropping stale datagrams may take"),
-    [NCP_OPTION_MAX_BUFFER_CLEAR_PACKETS] =
-        OPTION_INT("max_buffer_clear_packets", OPTION_FIXED, "datagrams", 100,
-                   100, 0, OPTION_COUNT, "the default",
-                   "how many stale datagrams are dropped at most; a connection "
-                   "with more is closed"),
+    [NCP_OPTION_MAX_BUFFER_CLEAR_PACKETS] = OPTION_INT_0(
+        "max_buffer_clear_packets", OPTION_FIXED, "datagrams", 100, 100,
+        OPTION_COUNT, "the default",
+        "how many stale datagrams are dropped at most; a connection "
+        "with more is closed"),
     [NCP_OPTION_RESTORE_BLOCKING] =
         OPTION_BOOL("restore_blocking", OPTION_FIXED, 0,
                     "whether a return puts O_NONBLOCK back to what the dialer "
                     "left"),
     [NCP_OPTION_MAX_CONCURRENT_CREATES] =
-        OPTION_INT("max_concurrent_creates", OPTION_LIVE, "connections", 5, 5,
-                   0, OPTION_CONNECTIONS, "unlimited",
-                   "how many connections are created at the same time"),
+        OPTION_INT_0("max_concurrent_creates", OPTION_LIVE, "connections", 5, 5,
+                     OPTION_CONNECTIONS, "unlimited",
+                     "how many connections are created at the same time"),
     [NCP_OPTION_CREATE_RETRIES] =
         OPTION_INT("create_retries", OPTION_LIVE, "attempts", 0, 0, 0, 1000,
-                   NULL, "how often a failed creation is repeated"),
+                   "how often a failed creation is repeated"),
     [NCP_OPTION_CREATE_RETRY_INTERVAL] = OPTION_TIME(
-        "create_retry_interval", OPTION_LIVE, 10, 0, OPTION_SHORT_MS, NULL,
+        "create_retry_interval", OPTION_LIVE, 10, 0, OPTION_SHORT_MS,
         "pause before a creation is repeated, times the attempt"),
     [NCP_OPTION_DIAL_IN_CALLER] = OPTION_BOOL(
         "dial_in_caller", OPTION_FIXED, 0,
         "whether the thread of get dials itself; deadlines then hold "
         "only as well as the dialer keeps them"),
     [NCP_OPTION_DIAL_RATE] =
-        OPTION_INT("dial_rate", OPTION_LIVE, "dials/s", 0, 0, 0, OPTION_COUNT,
-                   "no limit", "how many dials a second are begun"),
+        OPTION_INT_0("dial_rate", OPTION_LIVE, "dials/s", 0, 0, OPTION_COUNT,
+                     "no limit", "how many dials a second are begun"),
     [NCP_OPTION_DIAL_BURST] =
         OPTION_INT("dial_burst", OPTION_LIVE, "dials", 1, 1, 1, OPTION_COUNT,
-                   NULL, "how many dials may begin at once within dial_rate"),
-    [NCP_OPTION_DIAL_BACKOFF] = OPTION_TIME(
-        "dial_backoff", OPTION_LIVE, 0, 0, NCP__DURATION_MAX_MS, "none",
+                   "how many dials may begin at once within dial_rate"),
+    [NCP_OPTION_DIAL_BACKOFF] = OPTION_TIME_0(
+        "dial_backoff", OPTION_LIVE, 0, NCP__DURATION_MAX_MS, "none",
         "pause after a failed dial; it grows, with jitter, while "
         "dials fail"),
     [NCP_OPTION_DIAL_BACKOFF_MAX] = OPTION_TIME(
-        "dial_backoff_max", OPTION_LIVE, 30000, 1, NCP__DURATION_MAX_MS, NULL,
+        "dial_backoff_max", OPTION_LIVE, 30000, 1, NCP__DURATION_MAX_MS,
         "the longest pause after a failed dial"),
     [NCP_OPTION_BREAKER_FAILURES] =
-        OPTION_INT("breaker_failures", OPTION_LIVE, "dials", 0, 0, 0,
-                   OPTION_COUNT, "no breaker",
-                   "after how many failed dials in a row the circuit breaker "
-                   "opens"),
+        OPTION_INT_0("breaker_failures", OPTION_LIVE, "dials", 0, 0,
+                     OPTION_COUNT, "no breaker",
+                     "after how many failed dials in a row the circuit breaker "
+                     "opens"),
     [NCP_OPTION_BREAKER_COOLDOWN] = OPTION_TIME(
-        "breaker_cooldown", OPTION_LIVE, 5000, 1, NCP__DURATION_MAX_MS, NULL,
+        "breaker_cooldown", OPTION_LIVE, 5000, 1, NCP__DURATION_MAX_MS,
         "how long the open breaker waits before a single dial probes "
         "the peer"),
     [NCP_OPTION_DIAL_POLICY] = OPTION_ENUM(
@@ -218,10 +226,9 @@ static const struct ncp__option_row option_rows[NCP__OPTION_END] = {
         "who is told of a failed dial: fail_one (the waiter that "
         "asked for it), fail_all (every waiter) or wait (nobody: the "
         "pool dials again)"),
-    [NCP_OPTION_CLEANUP_INTERVAL] = OPTION_TIME(
-        "cleanup_interval", OPTION_FIXED, 0, 0, NCP__DURATION_MAX_MS,
-        "derived: 30s, half of idle_timeout or half of max_lifetime, "
-        "whichever is least",
+    [NCP_OPTION_CLEANUP_INTERVAL] = OPTION_TIME_0(
+        "cleanup_interval", OPTION_FIXED, 0, NCP__DURATION_MAX_MS,
+        "the least of 30s, half of idle_timeout and half of max_lifetime",
         "time between two searches for expired connections"),
     [NCP_OPTION_MAINTAIN_MIN] =
         OPTION_BOOL("maintain_min", OPTION_LIVE, 0,
@@ -229,12 +236,12 @@ static const struct ncp__option_row option_rows[NCP__OPTION_END] = {
     [NCP_OPTION_PREWARM_RETRY] =
         OPTION_BOOL("prewarm_retry", OPTION_FIXED, 0,
                     "whether a failed creation in advance is repeated"),
-    [NCP_OPTION_PREWARM_MAX_RETRIES] =
-        OPTION_INT("prewarm_max_retries", OPTION_FIXED, "attempts", 3, 3, 0,
-                   1000, NULL, "how often it is repeated for each connection"),
-    [NCP_OPTION_PREWARM_RETRY_INTERVAL] =
-        OPTION_TIME("prewarm_retry_interval", OPTION_FIXED, 100, 0,
-                    OPTION_SHORT_MS, NULL, "pause before it is repeated"),
+    [NCP_OPTION_PREWARM_MAX_RETRIES] = OPTION_INT(
+        "prewarm_max_retries", OPTION_FIXED, "attempts", 3, 3, 0, 1000,
+        "how often a creation in advance is repeated, for each connection"),
+    [NCP_OPTION_PREWARM_RETRY_INTERVAL] = OPTION_TIME(
+        "prewarm_retry_interval", OPTION_FIXED, 100, 0, OPTION_SHORT_MS,
+        "pause before a creation in advance is repeated"),
     [NCP_OPTION_PREWARM_BLOCKING] =
         OPTION_BOOL("prewarm_blocking", OPTION_FIXED, 0,
                     "whether making the pool waits for the connections made in "
@@ -253,8 +260,8 @@ static const struct ncp__option_row option_rows[NCP__OPTION_END] = {
     [NCP_OPTION_STORE] = OPTION_ENUM("store", OPTION_FIXED, NCP_STORE_LOCKFREE,
                                      NCP_STORE_LOCKFREE, option_stores,
                                      "how idle connections are kept: lockfree"),
-    [NCP_OPTION_MAX_WAITERS] = OPTION_INT(
-        "max_waiters", OPTION_LIVE, "callers", 0, 0, 0, 10 * OPTION_COUNT,
+    [NCP_OPTION_MAX_WAITERS] = OPTION_INT_0(
+        "max_waiters", OPTION_LIVE, "callers", 0, 0, 10 * OPTION_COUNT,
         "unlimited", "how many callers may wait at the same time"),
     [NCP_OPTION_LOG_LEVEL] = OPTION_ENUM(
         "log_level", OPTION_LIVE, NCP_LOG_WARN, NCP_LOG_WARN, option_log_levels,
@@ -263,16 +270,16 @@ static const struct ncp__option_row option_rows[NCP__OPTION_END] = {
         OPTION_BOOL("tcp_nodelay", OPTION_FIXED, 1,
                     "whether the built-in dialer and acceptor set TCP_NODELAY"),
     [NCP_OPTION_TCP_KEEPALIVE] =
-        OPTION_TIME("tcp_keepalive", OPTION_FIXED, 15000, 0, INT64_C(32767000),
-                    "off", "time between two TCP keep-alive probes"),
+        OPTION_TIME_0("tcp_keepalive", OPTION_FIXED, 15000, INT64_C(32767000),
+                      "off", "time between two TCP keep-alive probes"),
     [NCP_OPTION_SEND_BUFFER] =
-        OPTION_INT("send_buffer", OPTION_FIXED, "bytes", 0, 0, 0, 1 << 30,
-                   "the system's", "size of the send buffer of a socket"),
+        OPTION_INT_0("send_buffer", OPTION_FIXED, "bytes", 0, 0, 1 << 30,
+                     "the system's", "size of the send buffer of a socket"),
     [NCP_OPTION_RECEIVE_BUFFER] =
-        OPTION_INT("receive_buffer", OPTION_FIXED, "bytes", 0, 0, 0, 1 << 30,
-                   "the system's", "size of the receive buffer of a socket"),
+        OPTION_INT_0("receive_buffer", OPTION_FIXED, "bytes", 0, 0, 1 << 30,
+                     "the system's", "size of the receive buffer of a socket"),
     [NCP_OPTION_HAPPY_EYEBALLS_DELAY] =
-        OPTION_TIME("happy_eyeballs_delay", OPTION_FIXED, 250, 10, 60000, NULL,
+        OPTION_TIME("happy_eyeballs_delay", OPTION_FIXED, 250, 10, 60000,
                     "how long the built-in dialer waits for one address before "
                     "it tries the next one beside it"),
 };
