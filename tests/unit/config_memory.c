@@ -24,6 +24,27 @@ static int tell(void *user, const ncp_conn *conn, int reason)
     return reason;
 }
 
+static int dial(void *user, ncp_dial *dialing)
+{
+    (void)user;
+    (void)dialing;
+    return NCP_EUSER;
+}
+
+static void hear(void *user, int level, uint64_t conn_id, const char *text)
+{
+    (void)user;
+    (void)level;
+    (void)conn_id;
+    (void)text;
+}
+
+static uint64_t tick(void *user)
+{
+    (void)user;
+    return 1;
+}
+
 /* A configuration with everything; `status` says how the setters went. */
 static ncp_config *build(int *status)
 {
@@ -66,22 +87,32 @@ static void building_gives_up_cleanly(void **state)
 static void a_callback_that_finds_no_memory_is_dropped(void **state)
 {
     ncp_config *config;
+    int calls = 0;
 
     (void)state;
     assert_int_equal(ncp_config_new(NCP_MODE_CLIENT, &config), NCP_OK);
     drops = 0;
     memory_left = 0;
-    assert_int_equal(
-        ncp_config_set_dialer(config, (ncp_dial_fn)NULL, NULL, drop),
-        NCP_OK); /* none needs none */
-    assert_int_equal(drops, 1);
     for (int i = NCP_CALLBACK_CLOSER; i <= NCP_CALLBACK_ON_LEAK; i++) {
         assert_int_equal(ncp_config_set_callback(config, i, tell, NULL, drop),
                          NCP_ENOMEM);
-        assert_int_equal(drops, i + 1);
+        assert_int_equal(drops, ++calls);
     }
+    assert_int_equal(ncp_config_set_dialer(config, dial, NULL, drop),
+                     NCP_ENOMEM);
+    assert_int_equal(ncp_config_set_acceptor(config, dial, NULL, drop),
+                     NCP_ENOMEM);
+    assert_int_equal(ncp_config_set_log(config, hear, NULL, drop), NCP_ENOMEM);
+    assert_int_equal(ncp_config_set_clock(config, tick, NULL, drop),
+                     NCP_ENOMEM);
+    assert_int_equal(drops, calls + 4);
+    assert_non_null(strstr(ncp_config_reason(config), "out of memory"));
+    /* None needs no memory. */
+    assert_int_equal(ncp_config_set_dialer(config, NULL, NULL, drop), NCP_OK);
+    assert_int_equal(drops, calls + 5);
     memory_left = -1;
     ncp_config_free(config);
+    assert_int_equal(drops, calls + 5);
     assert_int_equal(memory_live, 0);
 }
 

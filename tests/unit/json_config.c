@@ -300,7 +300,7 @@ static void null_is_answered_never_followed(void **state)
     ncp_config_free(config);
 }
 
-/* ----------------------------------------------------------------- round trip */
+/* --------------------------------------------------------------- round trip */
 
 static uint64_t seed = UINT64_C(0x9e3779b97f4a7c15);
 
@@ -401,7 +401,7 @@ static void every_configuration_survives_the_round_trip(void **state)
     }
 }
 
-/* --------------------------------------------------------------------- memory */
+/* ------------------------------------------------------------------- memory */
 
 /* The parser takes some failed allocations for a fault of the text. */
 static void check_reading(ncp_config *config, const char *text)

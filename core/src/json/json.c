@@ -23,7 +23,7 @@ struct json_reading {
     size_t size;
 };
 
-/* -------------------------------------------------------------------- reasons */
+/* ------------------------------------------------------------------ reasons */
 
 static struct ncp__json_position json_at(const struct json_reading *reading,
                                          size_t member)
@@ -54,7 +54,7 @@ static int json_no_memory(const struct json_reading *reading)
     return NCP_ENOMEM;
 }
 
-/* -------------------------------------------------------------------- reading */
+/* ------------------------------------------------------------------ reading */
 
 /* What was found, by json_type. */
 static const char *const json_found[] = {
@@ -299,7 +299,7 @@ int ncp_json_read(ncp_config *config, const char *text, size_t length,
     return status;
 }
 
-/* -------------------------------------------------------------------- writing */
+/* ------------------------------------------------------------------ writing */
 
 /* Where a text is written, and how long it is. */
 struct json_writing {

@@ -125,7 +125,7 @@ const char *ncp_config_reason(const ncp_config *config)
     return config == NULL ? "" : config->reason;
 }
 
-/* ------------------------------------------------------------------- numbers */
+/* ------------------------------------------------------------------ numbers */
 
 int ncp_config_set_int(ncp_config *config, int option, int64_t value)
 {
@@ -162,7 +162,7 @@ int ncp_config_get_int(const ncp_config *config, int option, int64_t *out)
     return NCP_OK;
 }
 
-/* --------------------------------------------------------------------- texts */
+/* -------------------------------------------------------------------- texts */
 
 static int config_refuse_name(ncp_config *config, const char *name)
 {

@@ -27,7 +27,7 @@ bool ncp__text_equal(const char *a, const char *b)
     return ascii_lower(*a) == ascii_lower(*b);
 }
 
-/* ------------------------------------------------------------- whole numbers */
+/* ------------------------------------------------------------ whole numbers */
 
 enum option_result { OPTION_READ_OK, OPTION_READ_WRONG, OPTION_READ_TOO_LARGE };
 
@@ -61,7 +61,7 @@ static enum option_result option_read_whole(const char *text, int64_t *out)
     return OPTION_READ_OK;
 }
 
-/* ----------------------------------------------------------------- durations */
+/* ---------------------------------------------------------------- durations */
 
 struct duration_unit {
     const char *name;
@@ -180,7 +180,7 @@ static int duration_write(int64_t ms, char *buffer, size_t size)
                     seconds);
 }
 
-/* -------------------------------------------------------------- reader by type */
+/* ----------------------------------------------------------- reader by type */
 
 static int option_refuse_text(const struct ncp__option_row *row,
                               const char *text, enum option_result result,

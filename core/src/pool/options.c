@@ -374,7 +374,7 @@ int ncp_option_range(int option, int mode, int64_t *def, int64_t *min,
     return NCP_OK;
 }
 
-/* ------------------------------------------------------------------ refusals */
+/* ----------------------------------------------------------------- refusals */
 
 int ncp__refuse(char *reason, const char *format, ...)
 {
@@ -470,7 +470,7 @@ int ncp__option_check(int option, int64_t value, char *reason)
     return option_refuse_number(row, value, reason);
 }
 
-/* ---------------------------------------------------------------- suggestion */
+/* --------------------------------------------------------------- suggestion */
 
 enum { NEAREST_LENGTH = 40, NEAREST_DISTANCE = 3 };
 

@@ -9,7 +9,7 @@ struct status_row {
 };
 
 /* By -status: statuses are the numbers from 0 down without a gap. */
-#define STATUS_ROW(STATUS, TEXT) [-STATUS] = {#STATUS, TEXT}
+#define STATUS_ROW(STATUS, TEXT) [-(STATUS)] = {#STATUS, TEXT}
 
 static const struct status_row status_rows[] = {
     STATUS_ROW(NCP_OK, "success"),

@@ -28,7 +28,7 @@ static int64_t config_half(int64_t ms)
     return config_max(ms / 2, 1);
 }
 
-/* --------------------------------------------------------------- corrections */
+/* -------------------------------------------------------------- corrections */
 
 static void correct_idle(int64_t *num)
 {
@@ -104,7 +104,7 @@ static void (*const config_corrections[])(int64_t *num) = {
     correct_udp,           correct_get_timeout,
 };
 
-/* --------------------------------------------------------------------- rules */
+/* -------------------------------------------------------------------- rules */
 
 typedef int (*config_rule)(const struct ncp_config *config, const int64_t *num,
                            char *reason);
