@@ -1,7 +1,11 @@
 /* An accept by io_uring: an accept and its cancellation, handed in together.
  * The accept ends at once, with a client or with ECANCELED. The ring lives for
  * one call: that costs some microseconds for a listener that blocks and leaves
- * nothing behind for a fork or for the end of a thread. */
+ * nothing behind for a fork or for the end of a thread.
+ *
+ * When the kernel takes the ring down it interrupts the thread that used it: a
+ * wait with a timeout may then end with EINTR as after SIGSTOP and SIGCONT
+ * (signal(7)). The waits of this library go on. */
 #ifdef __linux__
 
 #include "net/accept_now.h"

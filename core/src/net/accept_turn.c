@@ -10,7 +10,7 @@
 
 /* The process whose thread accepts, 0 nobody. Record locks do not tell threads
  * of one process apart; this word does. With the id of the process in it, a
- * child that was forked meanwhile does not wait for a thread it does not have. */
+ * child that was forked meanwhile does not wait for a thread it lacks. */
 static atomic_int holder;
 
 enum { STUCK_US = 20000 }; /* how long an accept lasts that was robbed */
