@@ -23,8 +23,8 @@ long __real_syscall(long number, long a, long b, long c, long d, long e,
 long __wrap_syscall(long number, long a, long b, long c, long d, long e,
                     long f);
 
-static void (*_Atomic before_accept)(
-    int listener);           /* once, within the library */
+static void (*before_accept)(int listener); /* within the library */
+static atomic_bool disturbing;              /* the next accept, once */
 static int accept_errors[4]; /* of the next accepts; 0: it really accepts */
 static atomic_int accepts;
 static int ring_error; /* what io_uring_setup answers */
@@ -34,15 +34,20 @@ int __wrap_accept4(int fd, struct sockaddr *at, socklen_t *size, int flags)
 {
     int n = atomic_fetch_add(&accepts, 1);
     int error = n < 4 ? accept_errors[n] : 0;
-    void (*first)(int) = atomic_exchange(&before_accept, NULL);
 
-    if (first != NULL)
-        first(fd);
+    if (atomic_exchange(&disturbing, false))
+        before_accept(fd);
     if (error != 0) {
         errno = error;
         return -1;
     }
     return __real_accept4(fd, at, size, flags);
+}
+
+static void disturb(void (*what)(int listener))
+{
+    before_accept = what;
+    atomic_store(&disturbing, true);
 }
 
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
@@ -68,8 +73,10 @@ static int begin(void **state)
     (void)state;
     memset(&config, 0, sizeof config);
     memset(accept_errors, 0, sizeof accept_errors);
-    before_accept = NULL;
-    accepts = ring_error = rings = 0;
+    accepts = 0;
+    rings = 0;
+    ring_error = 0;
+    disturbing = false;
     descriptors_before = open_descriptors();
     wake_fd = eventfd(0, EFD_CLOEXEC);
     return wake_fd < 0 ? -1 : 0;
@@ -461,7 +468,7 @@ static void a_turn_that_is_robbed_ends_soon_and_leaves_no_trace(void **state)
 
     (void)state;
     await_events(listener, POLLIN);
-    before_accept = rob;
+    disturb(rob);
     assert_nobody(ncp__accept_turn(listener));
     assert_true(now_ms() - start < 5000);
     assert_int_equal(accepts, 1);
@@ -491,7 +498,7 @@ static void a_client_of_a_turn_keeps_no_timeout(void **state)
 
     (void)state;
     await_events(listener, POLLIN);
-    before_accept = be_born;
+    disturb(be_born);
     int fd = ncp__accept_turn(listener);
     assert_true(fd >= 0);
     close(fd);
@@ -532,7 +539,7 @@ static void a_turn_survives_a_fork_and_excludes_processes(void **state)
     (void)state;
     await_events(listener, POLLIN);
     child_result = -1;
-    before_accept = fork_inside;
+    disturb(fork_inside);
     int fd = ncp__accept_turn(listener);
     assert_true(fd >= 0);
     assert_int_equal(child_result, 0);
@@ -561,8 +568,9 @@ static void *our_acceptor(void *user)
     for (;;) {
         int status = accept_for(herd->listener, 20, &fd);
         if (status == NCP_OK) {
-            close(fd);
+            /* Counted first: the client goes on when it is closed. */
             atomic_fetch_add(&herd->accepted, 1);
+            close(fd);
         } else if (status == NCP_EAGAIN) {
             return NULL;
         } else if (status != NCP_ETIMEOUT) {
@@ -580,8 +588,8 @@ static void *foreign_acceptor(void *user)
     while (!atomic_load(&herd->over)) {
         int fd = __real_accept4(herd->listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0) {
-            close(fd);
             atomic_fetch_add(&herd->accepted, 1);
+            close(fd);
         }
     }
     return NULL;
