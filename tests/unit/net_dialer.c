@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* ------------------------------------------- a name service of our own */
@@ -397,6 +398,38 @@ static void a_refusal_names_target_and_address(void **state)
     assert_string_equal(named.text, wanted);
 }
 
+/* Sending to everybody was not asked for. */
+static void a_udp_address_that_is_forbidden_is_named(void **state)
+{
+    struct ncp_dial dial = {0};
+
+    (void)state;
+    assert_int_equal(dial_target("udp://255.255.255.255:9", &dial), NCP_EDIAL);
+    assert_int_equal(dial.code, EACCES);
+    assert_string_equal(
+        dial.text, "connect to udp://255.255.255.255:9: Permission denied");
+}
+
+static void without_descriptors_a_dial_fails(void **state)
+{
+    static const char *const targets[] = {"tcp://127.0.0.1:9",
+                                          "udp://127.0.0.1:9", "unix:/nowhere"};
+    struct rlimit before, none;
+
+    (void)state;
+    getrlimit(RLIMIT_NOFILE, &before);
+    none = before;
+    none.rlim_cur = 0;
+    for (size_t i = 0; i < 3; i++) {
+        struct ncp_dial dial = {0};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        int status = dial_target(targets[i], &dial);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(status, NCP_EDIAL);
+        assert_int_equal(dial.code, EMFILE);
+    }
+}
+
 static void a_dial_ends_at_the_hard_limit(void **state)
 {
     struct full_listener hanging = full_listening("127.0.0.1");
@@ -531,6 +564,8 @@ int main(void)
         DIAL(a_full_unix_listener_is_waited_for_until_the_end),
         DIAL(a_full_unix_listener_that_makes_room_is_reached),
         DIAL(a_refusal_names_target_and_address),
+        DIAL(a_udp_address_that_is_forbidden_is_named),
+        DIAL(without_descriptors_a_dial_fails),
         DIAL(a_dial_ends_at_the_hard_limit),
         DIAL(a_dial_of_a_closed_pool_is_canceled),
         DIAL(a_lookup_that_outlived_the_limit_is_a_timeout),

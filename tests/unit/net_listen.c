@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static int listen_on(const char *target)
@@ -124,6 +125,24 @@ static void what_cannot_be_listened_on_is_refused(void **state)
     close(taken);
 }
 
+static void without_descriptors_nothing_is_listened_on(void **state)
+{
+    struct rlimit before, none;
+    int fd;
+
+    (void)state;
+    getrlimit(RLIMIT_NOFILE, &before);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int status = ncp_listen("tcp://127.0.0.1:0", 8, &fd);
+    int error = errno;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(status, NCP_ESYS);
+    assert_int_equal(error, EMFILE);
+    assert_int_equal(fd, -1);
+}
+
 static int descriptors_before;
 
 static int begin(void **state)
@@ -151,6 +170,7 @@ int main(void)
         LISTEN(an_ipv6_wildcard_serves_both_versions_unless_told),
         LISTEN(a_unix_path_is_listened_on),
         LISTEN(what_cannot_be_listened_on_is_refused),
+        LISTEN(without_descriptors_nothing_is_listened_on),
     };
 
     require_ipv6();

@@ -20,6 +20,7 @@ static int connect_errors[8]; /* of the next connects; 0: it really connects */
 static int connects;
 static bool connect_to_itself;
 static int interrupted_polls;
+static int poll_error; /* of every poll; 0: it really polls */
 
 int __wrap_connect(int fd, const struct sockaddr *to, socklen_t size)
 {
@@ -42,6 +43,10 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int ms)
         errno = EINTR;
         return -1;
     }
+    if (poll_error != 0) {
+        errno = poll_error;
+        return -1;
+    }
     return __real_poll(fds, count, ms);
 }
 
@@ -58,6 +63,7 @@ static int begin(void **state)
     connects = 0;
     connect_to_itself = false;
     interrupted_polls = 0;
+    poll_error = 0;
     descriptors_before = open_descriptors();
     return 0;
 }
@@ -294,6 +300,21 @@ static void signals_disturb_nothing(void **state)
     full_listener_close(&hanging);
 }
 
+static void a_poll_that_fails_ends_the_race(void **state)
+{
+    struct full_listener hanging = full_listening("127.0.0.1");
+    struct ncp__addresses list = {0};
+    int fd, blamed;
+
+    (void)state;
+    add(&list, "127.0.0.1", port_of(hanging.fd));
+    poll_error = ENOMEM;
+    const struct ncp__race race = race_of(&list, 250, 5000);
+    assert_int_equal(ncp__race(&race, &fd, &blamed), ENOMEM);
+    assert_int_equal(fd, -1);
+    full_listener_close(&hanging);
+}
+
 static void options_are_set_on_the_winner(void **state)
 {
     int listener = listening("127.0.0.1");
@@ -337,6 +358,7 @@ int main(void)
         RACE(the_error_of_the_peer_says_more_than_a_missing_route),
         RACE(a_connection_to_itself_is_refused),
         RACE(signals_disturb_nothing),
+        RACE(a_poll_that_fails_ends_the_race),
         RACE(options_are_set_on_the_winner),
     };
 
