@@ -57,9 +57,9 @@ static ncp_pool *new_pool(struct storm *storm, struct rng *rng)
 
     REQUIRE_EQ(ncp_config_new(NCP_MODE_CLIENT, &config), NCP_OK);
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-        REQUIRE_EQ(ncp_config_set_int(config, options[i].option,
-                                      options[i].value),
-                   NCP_OK);
+        REQUIRE_EQ(
+            ncp_config_set_int(config, options[i].option, options[i].value),
+            NCP_OK);
     REQUIRE_EQ(ncp_config_set_dialer(config, world_dialer, storm->world, NULL),
                NCP_OK);
     REQUIRE_EQ(ncp_config_set_callback(config, NCP_CALLBACK_CLOSER,

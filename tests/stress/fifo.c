@@ -58,9 +58,9 @@ static ncp_pool *new_pool(int driver, ncp_queue *queue, struct world *world,
 
     REQUIRE_EQ(ncp_config_new(NCP_MODE_CLIENT, &config), NCP_OK);
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-        REQUIRE_EQ(ncp_config_set_int(config, options[i].option,
-                                      options[i].value),
-                   NCP_OK);
+        REQUIRE_EQ(
+            ncp_config_set_int(config, options[i].option, options[i].value),
+            NCP_OK);
     if (queue) {
         REQUIRE_EQ(ncp_config_set_queue(config, queue), NCP_OK);
     } else {
@@ -228,8 +228,8 @@ static void take_ticket(struct tickets *tickets, ncp_ticket ticket)
         at++;
     REQUIRE(at < tickets->count);
     for (int i = 0; i < at; i++)
-        REQUIRE(!class_fits(tickets->line[i].class,
-                            event.protocol * 3 + event.ip));
+        REQUIRE(
+            !class_fits(tickets->line[i].class, event.protocol * 3 + event.ip));
     memmove(&tickets->line[at], &tickets->line[at + 1],
             (size_t)(tickets->count - at - 1) * sizeof(tickets->line[0]));
     tickets->count--;
@@ -266,8 +266,8 @@ static void draw(struct tickets *tickets)
     REQUIRE_EQ(event.type, NCP_EVENT_CONN);
     /* A newcomer was served at once: nobody in line may have wanted it. */
     for (int i = 0; i < tickets->count; i++)
-        REQUIRE(!class_fits(tickets->line[i].class,
-                            event.protocol * 3 + event.ip));
+        REQUIRE(
+            !class_fits(tickets->line[i].class, event.protocol * 3 + event.ip));
     take_lease(tickets, &event);
 }
 

@@ -134,8 +134,8 @@ static int dialer(void *user, ncp_dial *dial)
     }
     bool deaf = has(stress, CLASSES) && callback_one_in(stress, 16);
     if (protocol == NCP_PROTOCOL_UNKNOWN || deaf)
-        protocol = callback_one_in(stress, 2) ? NCP_PROTOCOL_TCP
-                                              : NCP_PROTOCOL_UDP;
+        protocol =
+            callback_one_in(stress, 2) ? NCP_PROTOCOL_TCP : NCP_PROTOCOL_UDP;
     if (ip == NCP_IP_UNKNOWN || deaf)
         ip = callback_one_in(stress, 2) ? NCP_IP_V4 : NCP_IP_V6;
     return ncp_dial_done(dial, world_open(stress->world, protocol, ip), -1,
@@ -387,9 +387,9 @@ static void use_lease(struct worker *worker, ncp_lease lease, int protocol,
     hold(worker);
     if (rng_one_in(&worker->rng, 16)) {
         uint64_t in_use = 0;
-        REQUIRE_EQ(ncp_lease_info(stress->pool, lease, NCP_INFO_IN_USE,
-                                  &in_use),
-                   NCP_OK);
+        REQUIRE_EQ(
+            ncp_lease_info(stress->pool, lease, NCP_INFO_IN_USE, &in_use),
+            NCP_OK);
         REQUIRE_EQ(in_use, 1);
         worker->calls++;
     }
@@ -474,8 +474,8 @@ static void borrow(struct worker *worker)
         REQUIRE_EQ(ncp_cancel_new(&token), NCP_OK);
         publish(worker, token);
     }
-    watchdog_beat(worker->id, timeout_ms < 0 ? "get without a limit"
-                                             : "get with a limit");
+    watchdog_beat(worker->id,
+                  timeout_ms < 0 ? "get without a limit" : "get with a limit");
     int status = ncp_pool_get_ex(stress->pool, protocol, ip, timeout_ms, token,
                                  worker->calls, &lease);
     watchdog_beat(worker->id, "use");
@@ -539,10 +539,11 @@ static void disturb(struct worker *worker)
     case 0:
         if (!has(stress, RESIZE))
             return;
-        REQUIRE_EQ(ncp_pool_resize(stress->pool,
-                                   1 + rng_below(&worker->rng,
-                                                 (uint32_t)stress->variant->max)),
-                   NCP_OK);
+        REQUIRE_EQ(
+            ncp_pool_resize(
+                stress->pool,
+                1 + rng_below(&worker->rng, (uint32_t)stress->variant->max)),
+            NCP_OK);
         break;
     case 1:
         if (has(stress, SUSPEND))
@@ -606,9 +607,8 @@ static void check_rest(struct stress *stress)
     REQUIRE_EQ(value[NCP_COUNTER_FAILED], sum.failed);
     REQUIRE_EQ(value[NCP_COUNTER_CANCELED], sum.cancelled);
     REQUIRE_EQ(value[NCP_COUNTER_DETACHED], sum.detached);
-    REQUIRE_EQ(value[NCP_COUNTER_CREATED],
-               atomic_load(&stress->world->opened) -
-                   atomic_load(&stress->refused));
+    REQUIRE_EQ(value[NCP_COUNTER_CREATED], atomic_load(&stress->world->opened) -
+                                               atomic_load(&stress->refused));
     REQUIRE_EQ(value[NCP_COUNTER_CONNECTION_ERRORS],
                atomic_load(&stress->refused) +
                    atomic_load(&stress->dial_errors));

@@ -91,14 +91,14 @@ static void keep_ticket(struct host *host, const ncp_event *event, bool queued,
     REQUIRE(event->ticket != 0);
     for (int i = 0; i < TICKETS; i++) {
         if (!host->place[i].ticket) {
-            host->place[i] = (struct place){event->ticket, event->tag, queued,
-                                            limited};
+            host->place[i] =
+                (struct place){event->ticket, event->tag, queued, limited};
             return;
         }
     }
-    REQUIRE_EQ(ncp_ticket_abandon(host->pull->pool, event->ticket,
-                                  NCP_ECANCELED),
-               NCP_OK);
+    REQUIRE_EQ(
+        ncp_ticket_abandon(host->pull->pool, event->ticket, NCP_ECANCELED),
+        NCP_OK);
     host->failed++;
     host->calls++;
 }
@@ -228,10 +228,9 @@ static void acquire(struct host *host)
                 (rng_one_in(rng, 8) ? NCP_FLAG_TRY : 0);
     uint64_t tag = ++host->tags;
     ncp_event event;
-    int status = ncp_pool_acquire(pull->pool, queued ? host->queue : NULL,
-                                  (int)rng_below(rng, 3),
-                                  (int)rng_below(rng, 3), timeout_ms, tag,
-                                  flags, &event);
+    int status = ncp_pool_acquire(
+        pull->pool, queued ? host->queue : NULL, (int)rng_below(rng, 3),
+        (int)rng_below(rng, 3), timeout_ms, tag, flags, &event);
 
     host->calls++;
     host->total++;
@@ -287,8 +286,7 @@ static void take_ready(struct host *host, ncp_ticket ticket)
 
 static void handle_event(struct host *host, const ncp_event *event)
 {
-    REQUIRE(event->pool == host->pull->pool ||
-            event->type == NCP_EVENT_KICK);
+    REQUIRE(event->pool == host->pull->pool || event->type == NCP_EVENT_KICK);
     switch (event->type) {
     case NCP_EVENT_DIAL:
     case NCP_EVENT_CHECK:
@@ -311,8 +309,8 @@ static void handle_event(struct host *host, const ncp_event *event)
 static void handle_events(struct host *host, ncp_queue *queue)
 {
     ncp_event event[BATCH];
-    int count = ncp_queue_poll(queue, event,
-                               1 + (int)rng_below(&host->rng, BATCH));
+    int count =
+        ncp_queue_poll(queue, event, 1 + (int)rng_below(&host->rng, BATCH));
 
     host->calls++;
     REQUIRE(count >= 0);
@@ -516,9 +514,9 @@ static ncp_pool *new_pool(struct pull *pull)
 
     REQUIRE_EQ(ncp_config_new(NCP_MODE_CLIENT, &config), NCP_OK);
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-        REQUIRE_EQ(ncp_config_set_int(config, options[i].option,
-                                      options[i].value),
-                   NCP_OK);
+        REQUIRE_EQ(
+            ncp_config_set_int(config, options[i].option, options[i].value),
+            NCP_OK);
     REQUIRE_EQ(ncp_config_set_queue(config, pull->queue), NCP_OK);
     REQUIRE_EQ(ncp_pool_new(config, &pool), NCP_OK);
     ncp_config_free(config);

@@ -75,20 +75,20 @@ static ncp_pool *new_pool(struct meeting *meeting, int fairness, bool in_caller)
         int option;
         int64_t value;
     } options[] = {
-        {NCP_OPTION_MAX_CONNECTIONS, 1},  {NCP_OPTION_MIN_CONNECTIONS, 0},
-        {NCP_OPTION_HEALTH_CHECK, 0},     {NCP_OPTION_LEAK_TIMEOUT, 0},
-        {NCP_OPTION_DIAL_BACKOFF, 0},     {NCP_OPTION_BREAKER_FAILURES, 0},
-        {NCP_OPTION_LOG_LEVEL, 0},        {NCP_OPTION_GET_TIMEOUT, -1},
-        {NCP_OPTION_IDLE_TIMEOUT, 0},     {NCP_OPTION_MAX_LIFETIME, 0},
+        {NCP_OPTION_MAX_CONNECTIONS, 1}, {NCP_OPTION_MIN_CONNECTIONS, 0},
+        {NCP_OPTION_HEALTH_CHECK, 0},    {NCP_OPTION_LEAK_TIMEOUT, 0},
+        {NCP_OPTION_DIAL_BACKOFF, 0},    {NCP_OPTION_BREAKER_FAILURES, 0},
+        {NCP_OPTION_LOG_LEVEL, 0},       {NCP_OPTION_GET_TIMEOUT, -1},
+        {NCP_OPTION_IDLE_TIMEOUT, 0},    {NCP_OPTION_MAX_LIFETIME, 0},
     };
     ncp_config *config = NULL;
     ncp_pool *pool = NULL;
 
     REQUIRE_EQ(ncp_config_new(NCP_MODE_CLIENT, &config), NCP_OK);
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-        REQUIRE_EQ(ncp_config_set_int(config, options[i].option,
-                                      options[i].value),
-                   NCP_OK);
+        REQUIRE_EQ(
+            ncp_config_set_int(config, options[i].option, options[i].value),
+            NCP_OK);
     REQUIRE_EQ(ncp_config_set_int(config, NCP_OPTION_FAIRNESS, fairness), 0);
     REQUIRE_EQ(ncp_config_set_int(config, NCP_OPTION_DIAL_IN_CALLER, in_caller),
                NCP_OK);
@@ -128,8 +128,8 @@ static int step_in(struct waiter *waiter)
     bool flaky = waiter->id == 0;
     int64_t timeout_ms = flaky && meeting->way == PUT_TIMEOUT ? 1 : -1;
     ncp_cancel *cancel = flaky ? meeting->cancel : NULL;
-    int protocol = meeting->way == OTHER_BUCKET ? NCP_PROTOCOL_UDP
-                                                : NCP_PROTOCOL_UNKNOWN;
+    int protocol =
+        meeting->way == OTHER_BUCKET ? NCP_PROTOCOL_UDP : NCP_PROTOCOL_UNKNOWN;
     ncp_lease lease = 0;
 
     spin(&waiter->rng);

@@ -33,9 +33,9 @@ struct lobby {
     struct sockaddr_in address;
     struct party server[SERVERS];
     struct party client[CLIENTS];
-    atomic_ulong served;   /* clients that have had their byte */
-    atomic_ulong lent;     /* first lends: accepted and greeted */
-    atomic_ulong gave_up;  /* gets that timed out */
+    atomic_ulong served;  /* clients that have had their byte */
+    atomic_ulong lent;    /* first lends: accepted and greeted */
+    atomic_ulong gave_up; /* gets that timed out */
 };
 
 /* One client: connects, is greeted with its one byte, sees the end. */
@@ -132,9 +132,9 @@ static ncp_pool *new_pool(int listener)
 
     REQUIRE_EQ(ncp_config_new(NCP_MODE_SERVER, &config), NCP_OK);
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-        REQUIRE_EQ(ncp_config_set_int(config, options[i].option,
-                                      options[i].value),
-                   NCP_OK);
+        REQUIRE_EQ(
+            ncp_config_set_int(config, options[i].option, options[i].value),
+            NCP_OK);
     REQUIRE_EQ(ncp_pool_new(config, &pool), NCP_OK);
     ncp_config_free(config);
     return pool;
@@ -143,8 +143,8 @@ static ncp_pool *new_pool(int listener)
 static void start(struct lobby *lobby, uint64_t clients, struct rng *rng)
 {
     for (int i = 0; i < SERVERS; i++) {
-        lobby->server[i] = (struct party){
-            .lobby = lobby, .id = i, .rng = {rng_next(rng)}};
+        lobby->server[i] =
+            (struct party){.lobby = lobby, .id = i, .rng = {rng_next(rng)}};
         REQUIRE_EQ(pthread_create(&lobby->server[i].thread, NULL, run_server,
                                   &lobby->server[i]),
                    0);

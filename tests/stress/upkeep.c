@@ -84,9 +84,8 @@ static int on_leak(void *user, const ncp_conn *conn, int reason)
     struct upkeep *upkeep = user;
 
     REQUIRE(ncp_conn_id(conn) != 0);
-    atomic_fetch_add(reason == NCP_REASON_LEAKED ? &upkeep->evicted
-                                                 : &upkeep->flagged,
-                     1);
+    atomic_fetch_add(
+        reason == NCP_REASON_LEAKED ? &upkeep->evicted : &upkeep->flagged, 1);
     return NCP_OK;
 }
 
@@ -131,9 +130,9 @@ static ncp_pool *new_pool(struct upkeep *upkeep)
 
     REQUIRE_EQ(ncp_config_new(NCP_MODE_CLIENT, &config), NCP_OK);
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-        REQUIRE_EQ(ncp_config_set_int(config, options[i].option,
-                                      options[i].value),
-                   NCP_OK);
+        REQUIRE_EQ(
+            ncp_config_set_int(config, options[i].option, options[i].value),
+            NCP_OK);
     for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
         REQUIRE_EQ(ncp_config_set_callback(config, hooks[i].callback,
                                            hooks[i].function, upkeep, NULL),
@@ -227,9 +226,8 @@ static void check_end(struct upkeep *upkeep)
     for (int i = 0; i < BORROWERS; i++)
         leaked += upkeep->borrower[i].leaked;
     REQUIRE_SOON(ncp_pool_dialing_count(upkeep->pool) == 0);
-    REQUIRE_SOON(
-        (ncp_pool_stats(upkeep->pool, value, NCP_COUNTER_COUNT),
-         value[NCP_COUNTER_CREATED] == value[NCP_COUNTER_CLOSED]));
+    REQUIRE_SOON((ncp_pool_stats(upkeep->pool, value, NCP_COUNTER_COUNT),
+                  value[NCP_COUNTER_CREATED] == value[NCP_COUNTER_CLOSED]));
     snapshot_take(upkeep->pool, value, MAX, MAX);
     REQUIRE_EQ(value[NCP_COUNTER_CREATED], atomic_load(&upkeep->world->opened));
     REQUIRE_EQ(value[NCP_COUNTER_EVICTED], leaked);

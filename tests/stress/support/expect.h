@@ -14,27 +14,27 @@ _Noreturn void expect_failed(const char *file, int line, const char *what,
                              int64_t actual, int64_t expected, bool compared);
 
 /* Checks stay in every build. */
-#define REQUIRE(condition)                                                    \
-    do {                                                                      \
-        if (!(condition))                                                     \
-            expect_failed(__FILE__, __LINE__, #condition, 0, 0, false);       \
+#define REQUIRE(condition)                                                     \
+    do {                                                                       \
+        if (!(condition))                                                      \
+            expect_failed(__FILE__, __LINE__, #condition, 0, 0, false);        \
     } while (0)
 
 /* Two integers that must be equal; both are printed. */
-#define REQUIRE_EQ(actual, expected)                                          \
-    do {                                                                      \
-        int64_t actual_ = (int64_t)(actual);                                  \
-        int64_t expected_ = (int64_t)(expected);                              \
-        if (actual_ != expected_)                                             \
-            expect_failed(__FILE__, __LINE__, #actual " == " #expected,       \
-                          actual_, expected_, true);                          \
+#define REQUIRE_EQ(actual, expected)                                           \
+    do {                                                                       \
+        int64_t actual_ = (int64_t)(actual);                                   \
+        int64_t expected_ = (int64_t)(expected);                               \
+        if (actual_ != expected_)                                              \
+            expect_failed(__FILE__, __LINE__, #actual " == " #expected,        \
+                          actual_, expected_, true);                           \
     } while (0)
 
 /* Waits for something that must become true; only a hang ends the wait. */
-#define REQUIRE_SOON(condition)                                               \
-    do {                                                                      \
-        for (int turn_ = 0; !(condition); turn_++)                            \
-            expect_pause(turn_, __FILE__, __LINE__, #condition);              \
+#define REQUIRE_SOON(condition)                                                \
+    do {                                                                       \
+        for (int turn_ = 0; !(condition); turn_++)                             \
+            expect_pause(turn_, __FILE__, __LINE__, #condition);               \
     } while (0)
 
 void expect_pause(int turn, const char *file, int line, const char *what);

@@ -16,12 +16,12 @@ static void show(const uint64_t *value)
     }
 }
 
-#define HOLD(condition)                                                       \
-    do {                                                                      \
-        if (!(condition)) {                                                   \
-            show(value);                                                      \
-            REQUIRE(condition);                                               \
-        }                                                                     \
+#define HOLD(condition)                                                        \
+    do {                                                                       \
+        if (!(condition)) {                                                    \
+            show(value);                                                       \
+            REQUIRE(condition);                                                \
+        }                                                                      \
     } while (0)
 
 static void check_connections(const uint64_t *value)

@@ -4,7 +4,7 @@
 
 enum { INDEX_BITS = 14 };
 
-#define WORD(generation, open, owners)                                        \
+#define WORD(generation, open, owners)                                         \
     ((uint64_t)(generation) << 16 | (uint64_t)(open) << 8 | (uint64_t)(owners))
 #define GENERATION(word) ((word) >> 16)
 #define OPEN(word) ((word) >> 8 & 0xff)
@@ -82,6 +82,14 @@ uint64_t world_open(struct world *world, int protocol, int ip)
                           memory_order_relaxed);
     atomic_fetch_add(&world->opened, 1);
     return generation << INDEX_BITS | index;
+}
+
+bool world_has_room(struct world *world)
+{
+    pthread_mutex_lock(&world->lock);
+    bool room = world->free_count > 0;
+    pthread_mutex_unlock(&world->lock);
+    return room;
 }
 
 void world_close(struct world *world, uint64_t handle)

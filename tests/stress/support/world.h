@@ -30,7 +30,7 @@ struct world {
     pthread_mutex_t lock; /* guards free_peer and free_count */
     uint32_t free_peer[WORLD_PEERS];
     uint32_t free_count;
-    atomic_long open; /* open + dialing, seen from here */
+    atomic_long open;  /* open + dialing, seen from here */
     atomic_long limit; /* what `open` must never exceed */
     atomic_ulong opened;
     atomic_ulong closed;
@@ -46,6 +46,8 @@ void world_dial(struct world *world);
 void world_dial_failed(struct world *world);
 /* It succeeded: the handle, never 0. */
 uint64_t world_open(struct world *world, int protocol, int ip);
+/* Whether another connection fits into this world. */
+bool world_has_room(struct world *world);
 /* The connection is closed, for the first and only time. */
 void world_close(struct world *world, uint64_t handle);
 

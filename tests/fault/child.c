@@ -1,0 +1,35 @@
+#include "child.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { HANG_S = 300 };
+
+struct child_note *child_note_new(void)
+{
+    void *note = mmap(NULL, sizeof(struct child_note), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(note != MAP_FAILED);
+    return note;
+}
+
+void child_run(void (*attempt)(void *), void *arg)
+{
+    int status = 0;
+
+    fflush(NULL);
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        alarm(HANG_S);
+        attempt(arg);
+        exit(0);
+    }
+    REQUIRE_EQ(waitpid(pid, &status, 0), pid);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == 14)
+        expect_failed(__FILE__, __LINE__, "the attempt hangs", 0, 0, false);
+    REQUIRE_EQ(status, 0);
+}

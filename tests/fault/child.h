@@ -1,0 +1,22 @@
+/*
+ * A fault ends, at worst, one process: each attempt runs in a child.
+ */
+#ifndef NCP_TEST_CHILD_H
+#define NCP_TEST_CHILD_H
+
+#include "expect.h"
+
+/* What an attempt tells its parent, in memory both see. */
+struct child_note {
+    _Atomic long reached; /* how often the place of the fault was passed */
+    _Atomic long extra[32];
+};
+
+/* Memory shared with children to come. */
+struct child_note *child_note_new(void);
+
+/* Runs `attempt` in a child, which ends with exit(0); any other end is a
+ * failure, a child that hangs for minutes too. */
+void child_run(void (*attempt)(void *), void *arg);
+
+#endif
