@@ -48,7 +48,9 @@ def test_c_files_are_formatted(need, source, project):
         stderr=subprocess.PIPE, text=True)
     wrong = {line.split(":")[0] for line in done.stderr.splitlines()
              if ": error:" in line}
-    assert sorted(wrong) == [], "please run clang-format -i on these"
+    if wrong:
+        pytest.fail("please run clang-format -i on:\n" + "\n".join(sorted(wrong)),
+                    pytrace=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -64,7 +66,7 @@ def test_files_name_no_place_outside_the_project(source, project):
     for path in project:
         for text in foreign(path.read_text(errors="replace")):
             found.append(f"{path.relative_to(source)}: {text}")
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("before, after", [
@@ -87,4 +89,4 @@ def test_text_files_end_with_one_newline_and_no_blanks(source, project):
             wrong.append(f"{name}: blanks at the end of a line")
         if b"\r\n" in data:
             wrong.append(f"{name}: carriage returns")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
