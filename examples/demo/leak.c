@@ -24,7 +24,9 @@ static void on_log(void *user, int level, uint64_t conn_id, const char *text)
     (void)user;
     (void)level;
     (void)conn_id;
-    printf("   log: %s\n", text);
+    const char *stack = strstr(text, "stack="); /* shown by on_leak as well */
+    int length = (int)(stack == NULL ? strlen(text) : (size_t)(stack - text));
+    printf("   log: %.*s%s\n", length, text, stack == NULL ? "" : "stack=...");
     fflush(stdout);
 }
 

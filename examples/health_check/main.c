@@ -52,6 +52,7 @@ static int new_pool(const char *target, ncp_pool **out)
     ncp_config_set(config, "health_check_timeout", "200ms");
     ncp_config_set_int(config, NCP_OPTION_MIN_CONNECTIONS, CONNECTIONS);
     ncp_config_set_int(config, NCP_OPTION_MAINTAIN_MIN, 1);
+    ncp_config_set(config, "cleanup_interval", "200ms"); /* when it refills */
     ncp_config_set_int(config, NCP_OPTION_PREWARM_BLOCKING, 1);
     ncp_config_set_callback(config, NCP_CALLBACK_CHECKER, check, NULL, NULL);
     ncp_config_set_callback(config, NCP_CALLBACK_ON_CLOSE, on_close, NULL,
