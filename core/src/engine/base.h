@@ -39,6 +39,16 @@ void ncp__free_aligned(void *memory);
 /* A copy of `text`, or NULL. */
 char *ncp__strdup(const char *text);
 
+/* A pause in a loop that waits for another processor. */
+static inline void ncp__relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /* CLOCK_MONOTONIC in nanoseconds, and the cheap one that lags by a few ms. */
 uint64_t ncp__monotonic_ns(void);
 uint64_t ncp__monotonic_coarse_ns(void);

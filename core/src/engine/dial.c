@@ -359,14 +359,12 @@ static uint64_t shortened(struct ncp__engine *engine, uint64_t limit_ns)
     return limit_ns - ncp__random_below(&engine->random, most + 1);
 }
 
-/* The connection counts from now on. */
-static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
+/* Ages begin, limits are drawn. */
+static void begin_life(struct ncp__engine *engine, struct ncp__slot *slot,
+                       uint64_t now_ns)
 {
-    struct ncp__slot *slot = ncp__engine_slot(engine, index);
     const struct ncp__engine_limits *limits = &engine->limits;
     uint64_t end_ns = NCP__NEVER, idle_ns = NCP__NEVER;
-    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-    uint64_t gets = atomic_load_explicit(&slot->gets, memory_order_relaxed);
 
     if (limits->max_lifetime_ns != 0)
         end_ns = now_ns + shortened(engine, limits->max_lifetime_ns);
@@ -374,9 +372,19 @@ static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
         idle_ns = shortened(engine, limits->idle_timeout_ns);
     atomic_store_explicit(&slot->lifetime_end_ns, end_ns, memory_order_relaxed);
     atomic_store_explicit(&slot->idle_limit_ns, idle_ns, memory_order_relaxed);
-    atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
     slot->created_ns = now_ns;
     slot->checked_ns = 0;
+}
+
+/* The connection counts from now on. */
+static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
+{
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    uint64_t gets = atomic_load_explicit(&slot->gets, memory_order_relaxed);
+
+    begin_life(engine, slot, now_ns);
+    atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
     slot->slow_gets = 0;
     slot->gets_base = (uint32_t)gets;
     slot->of.tag = 0;
@@ -584,20 +592,6 @@ void ncp__engine_dial_failed(struct ncp__engine *engine, uint32_t index,
     ncp__engine_unlock(engine);
 }
 
-bool ncp__engine_dial_wanted(struct ncp__engine *engine, uint32_t index,
-                             uint64_t now_ns, struct ncp__acts *acts)
-{
-    ncp__engine_lock(engine);
-    struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    bool wanted = !ncp__engine_closed(engine);
-    if (wanted && slot->dial_kind == NCP__DIAL_DEMAND)
-        wanted = slot->of.owner != NULL || adopt(engine, index);
-    if (!wanted)
-        dial_failed_locked(engine, index, NCP_ECANCELED, 0, NULL, now_ns, acts);
-    ncp__engine_unlock(engine);
-    return wanted;
-}
-
 /* The error is delivered, the dial goes on: what it brings will be kept. */
 static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
                     uint64_t now_ns, struct ncp__acts *acts)
@@ -616,24 +610,37 @@ static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
     }
 }
 
-uint64_t ncp__engine_overdue_dials(struct ncp__engine *engine, uint64_t now_ns,
-                                   struct ncp__acts *acts)
+/* A dial whose error is still to be delivered when it takes too long. */
+static bool can_be_overdue(const struct ncp__slot *slot)
 {
-    uint64_t next_ns = NCP__NEVER;
+    return slot->dial_kind != NCP__DIAL_BOUND && slot->id == 0 &&
+           (slot->dial_flags & NCP__DIAL_OVERDUE) == 0;
+}
 
+void ncp__engine_overdue_dials(struct ncp__engine *engine, uint64_t now_ns,
+                               struct ncp__acts *acts)
+{
     ncp__engine_lock(engine);
     for (uint32_t i = engine->dials; i != NCP__NO_SLOT;
          i = ncp__engine_slot(engine, i)->dials_next) {
         struct ncp__slot *slot = ncp__engine_slot(engine, i);
-        if (slot->dial_kind == NCP__DIAL_BOUND || slot->id != 0 ||
-            (slot->dial_flags & NCP__DIAL_OVERDUE) != 0)
-            continue;
-        if (now_ns >= slot->due_ns)
+        if (can_be_overdue(slot) && now_ns >= slot->due_ns)
             overdue(engine, slot, now_ns, acts);
-        else if (slot->due_ns < next_ns)
-            next_ns = slot->due_ns;
     }
     ncp__serve_locked(engine, now_ns, acts);
+    ncp__engine_unlock(engine);
+}
+
+uint64_t ncp__engine_next_dial_due(struct ncp__engine *engine)
+{
+    ncp__engine_lock(engine);
+    uint64_t next_ns = engine->retry_ns;
+    for (uint32_t i = engine->dials; i != NCP__NO_SLOT;
+         i = ncp__engine_slot(engine, i)->dials_next) {
+        const struct ncp__slot *slot = ncp__engine_slot(engine, i);
+        if (can_be_overdue(slot) && slot->due_ns < next_ns)
+            next_ns = slot->due_ns;
+    }
     ncp__engine_unlock(engine);
     return next_ns;
 }
@@ -658,7 +665,7 @@ static void end_bound(struct ncp__engine *engine, struct ncp__waiter *waiter,
     ncp__count_end_locked(engine, waiter, status, false);
 }
 
-static void bound_connected_locked(struct ncp__engine *engine, uint32_t index,
+static bool bound_connected_locked(struct ncp__engine *engine, uint32_t index,
                                    uint64_t now_ns, struct ncp__acts *acts)
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
@@ -670,7 +677,7 @@ static void bound_connected_locked(struct ncp__engine *engine, uint32_t index,
 
     if (owner == NULL) {
         connected_locked(engine, index, now_ns, acts);
-        return;
+        return false;
     }
     unreserve(engine, index);
     join(engine, index, now_ns);
@@ -680,67 +687,113 @@ static void bound_connected_locked(struct ncp__engine *engine, uint32_t index,
         ncp__begin_close_locked(engine, index, NCP_REASON_POOL_CLOSED, now_ns,
                                 acts);
         end_bound(engine, owner, NCP_ECLOSED);
-        return;
+        return false;
     }
     if (!flushed && ncp__fits(protocol, ip, owner->protocol, owner->ip)) {
         struct ncp__acts own = NCP__NO_ACTS; /* the caller needs no telling */
         ncp__give_locked(engine, owner, index, true, now_ns, &own);
         ncp__serve_locked(engine, now_ns, acts);
-        return;
+        return false;
     }
     place(engine, index, now_ns, acts);
-    if (flushed || may_try_again(owner, &status, protocol))
+    bool stands = flushed || may_try_again(owner, &status, protocol);
+    if (stands)
         stand_again(engine, owner);
     else
         end_bound(engine, owner, status);
     ncp__serve_locked(engine, now_ns, acts);
+    return stands;
 }
 
-void ncp__engine_bound_connected(struct ncp__engine *engine, uint32_t index,
+bool ncp__engine_bound_connected(struct ncp__engine *engine, uint32_t index,
                                  uint64_t now_ns, struct ncp__acts *acts)
 {
     ncp__engine_lock(engine);
-    bound_connected_locked(engine, index, now_ns, acts);
+    bool stood = bound_connected_locked(engine, index, now_ns, acts);
     ncp__engine_unlock(engine);
+    return stood;
 }
 
-static void bound_failed_locked(struct ncp__engine *engine, uint32_t index,
+static bool bound_failed_locked(struct ncp__engine *engine, uint32_t index,
                                 int status, int64_t code, const char *text,
                                 uint64_t now_ns, struct ncp__acts *acts)
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__waiter *owner = slot->of.owner;
-    bool failed = status != NCP_ECANCELED;
+    bool failed = status != NCP_ECANCELED && status != NCP_ETIMEOUT;
     bool closed = ncp__engine_closed(engine);
 
     if (owner == NULL) {
         dial_failed_locked(engine, index, status, code, text, now_ns, acts);
-        return;
+        return false;
     }
     if (failed)
         note_error(engine, code, text, now_ns);
     if (failed && !closed && retries(engine, owner, now_ns))
-        return; /* the same reservation, after a pause */
+        return false; /* the same reservation, after a pause */
     unreserve(engine, index);
     ncp__slots_release(&engine->slots, index);
     if (!failed)
         ncp__gatekeeper_void(&engine->gatekeeper);
-    if (closed)
-        end_bound(engine, owner, NCP_ECLOSED);
-    else if (failed && engine->limits.dial_policy == NCP_DIAL_WAIT)
+    bool stands =
+        failed && !closed && engine->limits.dial_policy == NCP_DIAL_WAIT;
+    if (stands)
         stand_again(engine, owner);
     else
-        end_bound(engine, owner, status);
+        end_bound(engine, owner, closed ? NCP_ECLOSED : status);
     if (failed && engine->limits.dial_policy == NCP_DIAL_FAIL_ALL)
         fail_all(engine, status, acts);
     ncp__serve_locked(engine, now_ns, acts);
+    return stands;
 }
 
-void ncp__engine_bound_failed(struct ncp__engine *engine, uint32_t index,
+bool ncp__engine_bound_failed(struct ncp__engine *engine, uint32_t index,
                               int status, int64_t code, const char *text,
                               uint64_t now_ns, struct ncp__acts *acts)
 {
     ncp__engine_lock(engine);
-    bound_failed_locked(engine, index, status, code, text, now_ns, acts);
+    bool stood = bound_failed_locked(engine, index, status, code, text, now_ns,
+                                     acts);
+    ncp__engine_unlock(engine);
+    return stood;
+}
+
+bool ncp__engine_dial_wanted(struct ncp__engine *engine, uint32_t index,
+                             uint64_t now_ns, struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    bool wanted = !ncp__engine_closed(engine);
+    if (wanted && slot->dial_kind == NCP__DIAL_DEMAND)
+        wanted = slot->of.owner != NULL || adopt(engine, index);
+    if (!wanted && slot->dial_kind == NCP__DIAL_BOUND)
+        (void)bound_failed_locked(engine, index, NCP_ECANCELED, 0, NULL, now_ns,
+                                  acts);
+    else if (!wanted)
+        dial_failed_locked(engine, index, NCP_ECANCELED, 0, NULL, now_ns, acts);
+    ncp__engine_unlock(engine);
+    return wanted;
+}
+
+/* ------------------------------------------------------------------------ renewal */
+
+void ncp__engine_renew(struct ncp__engine *engine, uint32_t index,
+                       const struct ncp__made *made, uint64_t now_ns)
+{
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__tally *tally = &engine->tally;
+
+    ncp__engine_lock(engine);
+    ncp__idle_leave(&engine->idle, index);
+    tally->current_by_protocol[slot->protocol]--;
+    tally->current_by_ip[slot->ip]--;
+    slot->handle = made->handle;
+    slot->fd = made->fd;
+    slot->protocol = (uint8_t)made->protocol;
+    slot->ip = (uint8_t)made->ip;
+    begin_life(engine, slot, now_ns);
+    tally->current_by_protocol[slot->protocol]++;
+    tally->current_by_ip[slot->ip]++;
+    ncp__idle_join(&engine->idle, index);
     ncp__engine_unlock(engine);
 }

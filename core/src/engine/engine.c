@@ -69,14 +69,6 @@ static void lend(struct ncp__slot *slot, uint64_t now_ns)
                           memory_order_release);
 }
 
-void ncp__engine_count_fast(struct ncp__engine *engine, struct ncp__slot *slot)
-{
-    (void)engine;
-    atomic_store_explicit(
-        &slot->gets, atomic_load_explicit(&slot->gets, memory_order_relaxed) + 1,
-        memory_order_relaxed);
-}
-
 ncp_lease ncp__engine_lease(const struct ncp__engine *engine, uint32_t index)
 {
     const struct ncp__slot *slot = ncp__engine_slot(engine, index);
@@ -105,8 +97,6 @@ uint32_t ncp__engine_fast_get(struct ncp__engine *engine, int protocol, int ip,
             continue;
         }
         lend(slot, now_ns);
-        if (!engine->limits.count_late)
-            ncp__engine_count_fast(engine, slot);
         return index;
     }
 }
@@ -153,18 +143,11 @@ static bool offer_fast(struct ncp__engine *engine, uint32_t index)
 }
 
 /* Adaptive: the oldest waiter is told that something came back; whoever runs
- * may take it first. Lock held. */
-static void wake_oldest(struct ncp__engine *engine, struct ncp__waiter *waiter,
-                        struct ncp__acts *acts)
+ * may take it first. Lock held, so the waiter stays where it is. */
+static void wake_oldest(struct ncp__waiter *waiter)
 {
-    (void)engine;
-    (void)acts;
-    if (waiter->woken)
-        return;
-    waiter->woken = true;
-    if (atomic_exchange_explicit(&waiter->state, NCP__WAITING,
-                                 memory_order_acq_rel) == NCP__PARKED)
-        ncp__unpark(&waiter->state);
+    if (!atomic_exchange_explicit(&waiter->woken, true, memory_order_seq_cst))
+        ncp__waiter_poke(waiter);
 }
 
 static int refusal(const struct ncp__engine *engine)
@@ -205,7 +188,7 @@ static void offer_locked(struct ncp__engine *engine, uint32_t index,
     }
     ncp__idle_publish(&engine->idle, index);
     if (barging)
-        wake_oldest(engine, waiter, acts);
+        wake_oldest(waiter);
     else if (engine->lines.needing != 0)
         ncp__begin_dials_locked(engine, now_ns, acts); /* LRU of another bucket */
 }

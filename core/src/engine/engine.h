@@ -47,6 +47,18 @@ struct ncp__made {
     bool nonblocking;
 };
 
+static inline struct ncp__made ncp__made(uint64_t handle, int fd, int protocol,
+                                        int ip)
+{
+    bool known = protocol == NCP_PROTOCOL_TCP || protocol == NCP_PROTOCOL_UDP;
+    bool known_ip = ip == NCP_IP_V4 || ip == NCP_IP_V6;
+
+    return (struct ncp__made){.handle = handle,
+                              .fd = fd < 0 ? -1 : fd,
+                              .protocol = known ? protocol : 0,
+                              .ip = known_ip ? ip : 0};
+}
+
 /* The options the engine goes by. */
 struct ncp__engine_limits {
     uint32_t max;        /* 0 unlimited */
@@ -65,7 +77,6 @@ struct ncp__engine_limits {
     bool server;           /* accepts: nothing is prewarmed, no dial is due */
     bool one_dial;         /* the built-in acceptor: one at a time */
     bool close_first;      /* push: capacity is free when the close is done */
-    bool count_late;       /* borrow work may still fail a get */
     bool prewarm_retry;
     uint32_t prewarm_max_retries;
     uint64_t prewarm_retry_ns;
@@ -185,6 +196,13 @@ static inline uint64_t ncp__engine_gate(const struct ncp__engine *engine)
     return atomic_load_explicit(&engine->gate, memory_order_seq_cst);
 }
 
+/* Waiters do not stop a fast get. */
+static inline bool ncp__engine_adaptive(const struct ncp__engine *engine)
+{
+    return (atomic_load_explicit(&engine->get_mask, memory_order_relaxed) &
+            NCP__GATE_WAITER) == 0;
+}
+
 static inline bool ncp__engine_closed(const struct ncp__engine *engine)
 {
     return (ncp__engine_gate(engine) & NCP__GATE_CLOSED) != 0;
@@ -193,12 +211,18 @@ static inline bool ncp__engine_closed(const struct ncp__engine *engine)
 /* ------------------------------------------------------------- fast: engine.c */
 
 /* Takes an idle connection without the lock when the gate allows it; the slot
- * is leased and counted (unless count_late). NCP__NO_SLOT otherwise. What was
- * too old to be lent comes out in `acts`. */
+ * is leased, to be counted when the get has succeeded. NCP__NO_SLOT otherwise.
+ * What was too old to be lent comes out in `acts`. */
 uint32_t ncp__engine_fast_get(struct ncp__engine *engine, int protocol, int ip,
                               uint64_t now_ns, struct ncp__acts *acts);
 /* Counts a fast get of an owned slot. */
-void ncp__engine_count_fast(struct ncp__engine *engine, struct ncp__slot *slot);
+static inline void ncp__engine_count_fast(struct ncp__slot *slot)
+{
+    uint64_t gets = atomic_load_explicit(&slot->gets, memory_order_relaxed);
+
+    atomic_store_explicit(&slot->gets, gets + 1, memory_order_relaxed);
+}
+
 /* The lease of an owned slot. */
 ncp_lease ncp__engine_lease(const struct ncp__engine *engine, uint32_t index);
 
@@ -236,7 +260,8 @@ bool ncp__engine_give_up(struct ncp__engine *engine, struct ncp__waiter *waiter,
 bool ncp__engine_try_woken(struct ncp__engine *engine,
                            struct ncp__waiter *waiter, uint64_t now_ns,
                            struct ncp__acts *acts);
-/* How a get ended that was counted as in flight. */
+/* How a get ended that was counted as in flight; a success too is counted only
+ * here, when nothing can fail it any more. */
 void ncp__engine_count_end(struct ncp__engine *engine,
                            struct ncp__waiter *waiter, int status, bool reused);
 /* A get that failed without having stood in line. */
@@ -304,22 +329,28 @@ void ncp__engine_dial_failed(struct ncp__engine *engine, uint32_t index,
 /* Whether a dial is still wanted; when not, it is ended as cancelled. */
 bool ncp__engine_dial_wanted(struct ncp__engine *engine, uint32_t index,
                              uint64_t now_ns, struct ncp__acts *acts);
+/* When a dial is overdue, or may begin that could not, next. */
+uint64_t ncp__engine_next_dial_due(struct ncp__engine *engine);
 /* Delivers the error of dials that passed connection_timeout; they go on, and
- * what they bring is kept. Returns when the next one is due. */
-uint64_t ncp__engine_overdue_dials(struct ncp__engine *engine, uint64_t now_ns,
+ * what they bring is kept. Then looks who can be served. */
+void ncp__engine_overdue_dials(struct ncp__engine *engine, uint64_t now_ns,
                                    struct ncp__acts *acts);
 /* Begins what is missing to the minimum. */
 void ncp__engine_refill(struct ncp__engine *engine, uint64_t now_ns,
                         struct ncp__acts *acts);
 /* What a caller-bound dial came to, for the waiter that owns it:
  * outcome CONN with the slot leased, DIAL to dial again with the same
- * reservation (not before waiter->not_before_ns), or it stands in line again
- * (or is decided). */
-void ncp__engine_bound_connected(struct ncp__engine *engine, uint32_t index,
+ * reservation (not before waiter->not_before_ns), or a status. True: it stood in
+ * line again, and may have been decided since. */
+bool ncp__engine_bound_connected(struct ncp__engine *engine, uint32_t index,
                                  uint64_t now_ns, struct ncp__acts *acts);
-void ncp__engine_bound_failed(struct ncp__engine *engine, uint32_t index,
+bool ncp__engine_bound_failed(struct ncp__engine *engine, uint32_t index,
                               int status, int64_t code, const char *text,
                               uint64_t now_ns, struct ncp__acts *acts);
+
+/* A leased slot got a new connection from its borrower. */
+void ncp__engine_renew(struct ncp__engine *engine, uint32_t index,
+                       const struct ncp__made *made, uint64_t now_ns);
 
 /* -------------------------------------------------------------- closing: leave.c */
 
@@ -337,16 +368,32 @@ void ncp__engine_closed_one(struct ncp__engine *engine, uint32_t index,
 void ncp__engine_detach(struct ncp__engine *engine, uint32_t index,
                         uint64_t now_ns, struct ncp__acts *acts);
 /* Takes a lease away from its borrower: its place is free, the slot stays until
- * the borrower puts it. False when the lease ended meanwhile. */
-bool ncp__engine_take_away(struct ncp__engine *engine, uint32_t index,
+ * the borrower puts it. False when the lease ended meanwhile. Lock held. */
+bool ncp__take_away_locked(struct ncp__engine *engine, uint32_t index,
                            uint64_t generation, enum ncp__state state,
                            uint64_t now_ns, struct ncp__acts *acts);
+/* The borrower put it, but it has still to be told that it was closed (pull).
+ * Lock held. */
+void ncp__mark_closing_locked(struct ncp__slot *slot);
 /* The borrower of such a slot put it, and it was closed. */
 void ncp__engine_taken_back(struct ncp__engine *engine, uint32_t index,
                             struct ncp__acts *acts);
-/* A connection under check leaves the pool while its checker still runs. */
-void ncp__engine_check_overdue(struct ncp__engine *engine, uint32_t index,
-                               uint64_t now_ns, struct ncp__acts *acts);
+/* A reserved slot (ncp__idle_claim_for_check) is under check. Lock held. */
+void ncp__begin_check_locked(struct ncp__slot *slot, uint64_t now_ns);
+/* A check ended: the connection is idle again or goes to be closed. False when it
+ * had been overdue: it left the pool, the caller owns what is left of it. */
+bool ncp__engine_check_done(struct ncp__engine *engine, uint32_t index,
+                            bool healthy, uint64_t now_ns,
+                            struct ncp__acts *acts);
+/* A connection under check leaves the pool, while its checker still runs or (not
+ * `running`) to be closed. False when the check has just ended. */
+bool ncp__engine_check_overdue(struct ncp__engine *engine, uint32_t index,
+                               bool running, uint64_t now_ns,
+                               struct ncp__acts *acts);
+/* Counts a check of a leased connection (check_on_borrow). */
+void ncp__engine_count_check(struct ncp__engine *engine, bool healthy);
+/* Counts a lease that is flagged as leaked. */
+void ncp__engine_count_leak(struct ncp__engine *engine);
 
 void ncp__engine_close(struct ncp__engine *engine, uint64_t now_ns,
                        struct ncp__acts *acts);
@@ -356,7 +403,9 @@ int ncp__engine_suspend(struct ncp__engine *engine, bool on, uint64_t now_ns,
                         struct ncp__acts *acts);
 int ncp__engine_resize(struct ncp__engine *engine, uint32_t max,
                        uint64_t now_ns, struct ncp__acts *acts);
-/* Limits changed under the lock: everything derived from them follows. */
+/* Limits changed: everything derived from them follows. */
+void ncp__limits_changed_locked(struct ncp__engine *engine, uint64_t now_ns,
+                                struct ncp__acts *acts);
 void ncp__engine_limits_changed(struct ncp__engine *engine, uint64_t now_ns,
                                 struct ncp__acts *acts);
 

@@ -102,26 +102,29 @@ void ncp__engine_detach(struct ncp__engine *engine, uint32_t index,
 
 /* -------------------------------------------------------------------- taken away */
 
-bool ncp__engine_take_away(struct ncp__engine *engine, uint32_t index,
+bool ncp__take_away_locked(struct ncp__engine *engine, uint32_t index,
                            uint64_t generation, enum ncp__state state,
                            uint64_t now_ns, struct ncp__acts *acts)
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     uint64_t word = ncp__word(generation, NCP__LEASED);
 
-    ncp__engine_lock(engine);
-    bool ours = atomic_compare_exchange_strong_explicit(
-        &slot->word, &word, ncp__word(generation, state), memory_order_acq_rel,
-        memory_order_relaxed);
-    if (ours) {
-        account_left(engine, index, now_ns);
-        engine->out++;
-        engine->tally.evicted += state == NCP__EVICTED;
-        ncp__serve_locked(engine, now_ns, acts);
-    }
-    ncp__engine_unlock(engine);
+    if (!atomic_compare_exchange_strong_explicit(
+            &slot->word, &word, ncp__word(generation, state),
+            memory_order_acq_rel, memory_order_relaxed))
+        return false;
+    account_left(engine, index, now_ns);
+    slot->dial_flags |= NCP__SLOT_OUT;
+    engine->out++;
+    engine->tally.evicted += state == NCP__EVICTED;
+    ncp__serve_locked(engine, now_ns, acts);
     acts->signal = true;
-    return ours;
+    return true;
+}
+
+void ncp__mark_closing_locked(struct ncp__slot *slot)
+{
+    set_state(slot, NCP__CLOSING);
 }
 
 void ncp__engine_taken_back(struct ncp__engine *engine, uint32_t index,
@@ -134,19 +137,94 @@ void ncp__engine_taken_back(struct ncp__engine *engine, uint32_t index,
     acts->signal = true;
 }
 
-void ncp__engine_check_overdue(struct ncp__engine *engine, uint32_t index,
-                               uint64_t now_ns, struct ncp__acts *acts)
+/* ------------------------------------------------------------------- checks */
+
+static bool under_check(const struct ncp__slot *slot)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+    return ncp__word_state(word) == NCP__CHECKING;
+}
+
+static void count_check(struct ncp__engine *engine, bool healthy)
+{
+    engine->tally.hc_attempts++;
+    engine->tally.hc_failures += !healthy;
+    engine->tally.unhealthy += !healthy;
+}
+
+void ncp__engine_count_check(struct ncp__engine *engine, bool healthy)
 {
     ncp__engine_lock(engine);
-    set_state(ncp__engine_slot(engine, index), NCP__OVERDUE);
-    ncp__idle_failed(&engine->idle, index);
-    account_left(engine, index, now_ns);
-    engine->out++;
-    engine->tally.hc_attempts++;
-    engine->tally.hc_failures++;
-    engine->tally.unhealthy++;
-    ncp__serve_locked(engine, now_ns, acts);
+    count_check(engine, healthy);
     ncp__engine_unlock(engine);
+}
+
+void ncp__engine_count_leak(struct ncp__engine *engine)
+{
+    ncp__engine_lock(engine);
+    engine->tally.leaked++;
+    ncp__engine_unlock(engine);
+}
+
+void ncp__begin_check_locked(struct ncp__slot *slot, uint64_t now_ns)
+{
+    slot->checked_ns = now_ns;
+    set_state(slot, NCP__CHECKING);
+}
+
+/* The owner of a checked slot lets go of it. */
+static void end_check(struct ncp__engine *engine, uint32_t index, bool healthy,
+                      uint64_t now_ns, struct ncp__acts *acts)
+{
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    int reason = healthy ? ncp__engine_expired(engine, slot, now_ns, false)
+                         : NCP_REASON_UNHEALTHY;
+
+    slot->checked_ns = now_ns;
+    if (reason == NCP_REASON_NONE && !ncp__engine_closed(engine)) {
+        set_state(slot, NCP__IDLE);
+        ncp__idle_checked(&engine->idle, index);
+        return;
+    }
+    if (reason == NCP_REASON_NONE)
+        reason = NCP_REASON_POOL_CLOSED;
+    ncp__idle_failed(&engine->idle, index);
+    ncp__begin_close_locked(engine, index, reason, now_ns, acts);
+}
+
+bool ncp__engine_check_done(struct ncp__engine *engine, uint32_t index,
+                            bool healthy, uint64_t now_ns,
+                            struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    bool ours = under_check(ncp__engine_slot(engine, index));
+    if (ours) {
+        count_check(engine, healthy);
+        end_check(engine, index, healthy, now_ns, acts);
+        ncp__serve_locked(engine, now_ns, acts);
+    }
+    ncp__engine_unlock(engine);
+    return ours;
+}
+
+bool ncp__engine_check_overdue(struct ncp__engine *engine, uint32_t index,
+                               bool running, uint64_t now_ns,
+                               struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    bool ours = under_check(ncp__engine_slot(engine, index));
+    if (ours) {
+        set_state(ncp__engine_slot(engine, index),
+                  running ? NCP__OVERDUE : NCP__CLOSING);
+        ncp__idle_failed(&engine->idle, index);
+        account_left(engine, index, now_ns);
+        engine->out += running;
+        count_check(engine, false);
+        ncp__serve_locked(engine, now_ns, acts);
+    }
+    ncp__engine_unlock(engine);
+    return ours;
 }
 
 /* ---------------------------------------------------------------- all together */
@@ -223,8 +301,8 @@ static void close_oldest(struct ncp__engine *engine, uint32_t count, int reason,
     }
 }
 
-static void limits_changed_locked(struct ncp__engine *engine, uint64_t now_ns,
-                                  struct ncp__acts *acts)
+void ncp__limits_changed_locked(struct ncp__engine *engine, uint64_t now_ns,
+                                struct ncp__acts *acts)
 {
     const struct ncp__engine_limits *limits = &engine->limits;
     uint32_t max = limits->max;
@@ -250,7 +328,7 @@ void ncp__engine_limits_changed(struct ncp__engine *engine, uint64_t now_ns,
                                 struct ncp__acts *acts)
 {
     ncp__engine_lock(engine);
-    limits_changed_locked(engine, now_ns, acts);
+    ncp__limits_changed_locked(engine, now_ns, acts);
     ncp__engine_unlock(engine);
 }
 
@@ -262,7 +340,7 @@ int ncp__engine_resize(struct ncp__engine *engine, uint32_t max,
     ncp__engine_lock(engine);
     if (!ncp__engine_closed(engine)) {
         engine->limits.max = max;
-        limits_changed_locked(engine, now_ns, acts);
+        ncp__limits_changed_locked(engine, now_ns, acts);
         rc = NCP_OK;
     }
     ncp__engine_unlock(engine);
@@ -304,8 +382,7 @@ void ncp__engine_expire_idle(struct ncp__engine *engine, uint64_t now_ns,
         expire_chunk_locked(engine, chunk, now_ns, acts);
         ncp__engine_unlock(engine);
     }
-    if (!engine->limits.close_first)
-        ncp__engine_serve(engine, now_ns, acts);
+    ncp__engine_serve(engine, now_ns, acts);
 }
 
 /* ------------------------------------------------------------------------ fork */

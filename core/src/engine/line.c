@@ -111,8 +111,6 @@ void ncp__give_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
     waiter->outcome = NCP_EVENT_CONN;
     waiter->slot = index;
     waiter->fresh = fresh;
-    if (!engine->limits.count_late)
-        ncp__count_end_locked(engine, waiter, NCP_OK, !fresh);
     ncp__append_decided(acts, waiter);
 }
 
@@ -295,7 +293,7 @@ bool ncp__engine_try_woken(struct ncp__engine *engine,
                            struct ncp__acts *acts)
 {
     ncp__engine_lock(engine);
-    waiter->woken = false;
+    atomic_store_explicit(&waiter->woken, false, memory_order_seq_cst);
     bool queued = waiter->queued;
     if (queued && now_ns >= waiter->since_ns + STARVING_NS)
         atomic_fetch_or_explicit(&engine->gate, NCP__GATE_STARVING,

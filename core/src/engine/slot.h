@@ -45,13 +45,15 @@ enum {
     NCP__FLAG_LEAK_SEEN = 2,
     NCP__FLAG_TAGGED = 4,
     NCP__FLAG_STACK = 8,
-    NCP__FLAG_NONBLOCKING = 16 /* the dialer left it non-blocking */
+    NCP__FLAG_NONBLOCKING = 16, /* the dialer left it non-blocking */
+    NCP__FLAG_BORROW_CHECK = 32 /* pull: the borrower checks it first */
 };
 
-/* slot.dial_flags */
+/* slot.dial_flags, guarded by the engine's lock */
 enum {
     NCP__DIAL_PERMIT = 1, /* counts in max_concurrent_creates */
-    NCP__DIAL_OVERDUE = 2 /* its error was delivered already */
+    NCP__DIAL_OVERDUE = 2, /* its error was delivered already */
+    NCP__SLOT_OUT = 4      /* taken away from its borrower */
 };
 
 struct ncp__waiter;
@@ -92,7 +94,7 @@ struct ncp__slot {
     uint32_t closed_bits;     /* holder-closed leases: bit i = closed_at - i */
     uint8_t dial_kind;        /* CREATING: enum ncp__dial_kind */
     uint8_t reason;           /* CLOSING: enum ncp_reason */
-    uint8_t work;             /* queued work: enum ncp_event_type or 0 */
+    uint8_t work;             /* pull: queued work, enum ncp_event_type; or 0 */
     uint8_t dial_flags;       /* CREATING: NCP__DIAL_* below */
     uint64_t closed_at;       /* generation of the last holder-closed lease */
 } __attribute__((aligned(NCP__CACHE_LINE)));

@@ -39,6 +39,21 @@ static void view_idle_locked(const struct ncp__engine *engine,
     }
 }
 
+static void at_most(uint64_t *value, uint64_t limit)
+{
+    if (*value > limit)
+        *value = limit;
+}
+
+static void keep_limit(struct idle_view *view, uint64_t limit)
+{
+    at_most(&view->all, limit);
+    at_most(&view->tcp, limit);
+    at_most(&view->udp, limit - view->tcp);
+    at_most(&view->ipv4, limit);
+    at_most(&view->ipv6, limit - view->ipv4);
+}
+
 /* Chunks are read one after the other, so a connection may be counted idle in
  * two of them in turn: read again until the limit is kept. */
 static void view_idle(const struct ncp__engine *engine, struct idle_view *view)
@@ -48,6 +63,7 @@ static void view_idle(const struct ncp__engine *engine, struct idle_view *view)
         if (view->all <= engine->max_idle)
             return;
     }
+    keep_limit(view, engine->max_idle);
 }
 
 static uint64_t fast_gets(const struct ncp__engine *engine)
@@ -161,8 +177,8 @@ void ncp__engine_snapshot(struct ncp__engine *engine, uint64_t *values)
 {
     for (int i = 0; i < NCP_COUNTER_COUNT; i++)
         values[i] = 0;
-    if (!engine->limits.stats)
-        return;
+    if (engine->latency == NULL)
+        return; /* statistics are off */
     ncp__engine_lock(engine);
     connections(engine, values);
     gets(engine, values);

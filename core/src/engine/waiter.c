@@ -11,6 +11,18 @@ void ncp__waiter_init(struct ncp__waiter *waiter, int protocol, int ip,
                                    .deadline_ns = deadline_ns};
 }
 
+void ncp__waiter_poke(struct ncp__waiter *waiter)
+{
+    unsigned parked = NCP__PARKED;
+
+    /* Seq_cst: pairs with the announcement. */
+    if (atomic_compare_exchange_strong_explicit(&waiter->state, &parked,
+                                                NCP__WAITING,
+                                                memory_order_seq_cst,
+                                                memory_order_relaxed))
+        ncp__unpark(&waiter->state);
+}
+
 static unsigned line_of(int protocol, int ip)
 {
     return (unsigned)protocol * 3 + (unsigned)ip;

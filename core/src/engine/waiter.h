@@ -37,7 +37,7 @@ struct ncp__waiter {
     bool dials_itself;   /* gets reservations instead of waiting for a dial */
     bool counted;        /* its get is counted as in flight */
     bool fresh;          /* the connection was made for it */
-    bool woken;          /* adaptive: told to try for itself */
+    atomic_bool woken;   /* adaptive: told to try for itself */
     bool is_ticket;
     uint64_t sequence;   /* place in line; 0 before the first time */
     uint64_t since_ns;   /* when the get began */
@@ -47,6 +47,8 @@ struct ncp__waiter {
     struct ncp__waiter *next, *previous;           /* line; `next`: decided */
     struct ncp__waiter *needs_next, *needs_previous;
     /* tickets only */
+    ncp_pool *pool;
+    bool named; /* the host knows its number */
     ncp_queue *queue; /* one reference, or NULL */
     struct ncp__waiter *queue_next;
     uint64_t ticket;
@@ -66,6 +68,11 @@ struct ncp__lines {
 
 void ncp__waiter_init(struct ncp__waiter *waiter, int protocol, int ip,
                       uint64_t now_ns, uint64_t deadline_ns);
+
+/* Makes the thread of a waiter look around, if it sleeps. A waiter announces
+ * its sleep (PARKED) and then looks once more, so a poke after a change is never
+ * missed. */
+void ncp__waiter_poke(struct ncp__waiter *waiter);
 
 /* Puts a waiter into its line: at the end the first time, where it was before
  * after that. */

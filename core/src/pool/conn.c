@@ -1,0 +1,130 @@
+/* What is done to one connection: callbacks, and the ways of closing it. */
+#include "pool/pool.h"
+
+int ncp__conn_call(const struct ncp_conn *conn, int callback, int reason,
+                   int failure)
+{
+    const struct ncp__hook *hook = conn->pool->config.conn[callback];
+
+    if (hook == NULL)
+        return NCP_OK;
+    int rc = hook->fn.conn(hook->user, conn, reason);
+    if (rc == NCP_OK || rc == NCP_EUSER)
+        return rc;
+    return failure;
+}
+
+static int close_descriptor(const struct ncp_conn *conn)
+{
+    if (conn->slot->fd < 0)
+        return NCP_OK;
+    int error = ncp__net.close(conn->slot->fd);
+    if (error == 0)
+        return NCP_OK;
+    ncp__log(conn->pool, NCP_LOG_ERROR, conn->slot->id,
+             "event=close_failed errno=%d", error);
+    return NCP_ECLOSEHOOK;
+}
+
+/* The closer, or close(2): once a connection. */
+static int let_go(const struct ncp_conn *conn, int reason)
+{
+    if (conn->pool->config.conn[NCP_CALLBACK_CLOSER] == NULL)
+        return close_descriptor(conn);
+    int rc =
+        ncp__conn_call(conn, NCP_CALLBACK_CLOSER, reason, NCP_ECLOSEHOOK);
+    if (rc != NCP_OK)
+        ncp__log(conn->pool, NCP_LOG_ERROR, conn->slot->id,
+                 "event=close_failed reason=%s status=%s",
+                 ncp_reason_text(reason), ncp_status_name(rc));
+    return rc;
+}
+
+static void announce(const struct ncp_conn *conn, int reason)
+{
+    const struct ncp__slot *slot = conn->slot;
+
+    ncp__log(conn->pool, NCP_LOG_DEBUG, slot->id,
+             "event=close reason=%s protocol=%s ip=%s", ncp_reason_text(reason),
+             ncp_protocol_text(slot->protocol), ncp_ip_text(slot->ip));
+    (void)ncp__conn_call(conn, NCP_CALLBACK_ON_CLOSE, reason, NCP_EHOOK);
+}
+
+int ncp__conn_close(const struct ncp_conn *conn, int reason)
+{
+    announce(conn, reason);
+    return let_go(conn, reason);
+}
+
+bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
+                         enum ncp__state state, int reason)
+{
+    struct ncp__engine *engine = &pool->engine;
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__slot copy = {.fd = -1}; /* the borrower may put it any moment */
+    struct ncp_conn conn = {pool, &copy, index};
+    struct ncp__acts acts = NCP__NO_ACTS;
+    uint64_t now_ns = ncp__engine_now(engine);
+
+    ncp__engine_lock(engine);
+    bool ours = ncp__take_away_locked(engine, index, generation, state, now_ns,
+                                      &acts);
+    if (ours) {
+        slot->reason = (uint8_t)reason;
+        copy = *slot;
+        /* Under the lock, which a put takes before it closes the descriptor. */
+        if (slot->fd >= 0 && !pool->pull)
+            ncp__net.shutdown(slot->fd);
+    }
+    ncp__engine_unlock(engine);
+    if (ours && pool->pull)
+        ncp__pull_work(pool, index, NCP_EVENT_CLOSE);
+    else if (ours)
+        announce(&conn, reason);
+    if (ours && !pool->pull && copy.fd < 0)
+        (void)let_go(&conn, reason);
+    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+    return ours;
+}
+
+int ncp__conn_taken_back(ncp_pool *pool, uint32_t index)
+{
+    struct ncp__engine *engine = &pool->engine;
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp_conn conn = {pool, slot, index};
+    struct ncp__acts acts = NCP__NO_ACTS;
+    int rc = NCP_OK;
+
+    ncp__engine_lock(engine); /* who took it away is done with it */
+    bool to_close = slot->fd >= 0 && !pool->pull;
+    bool to_tell = slot->work != 0; /* pull: its CLOSE event frees the slot */
+    if (to_tell)
+        ncp__mark_closing_locked(slot);
+    ncp__engine_unlock(engine);
+    if (to_tell)
+        return NCP_OK;
+    if (to_close)
+        rc = let_go(&conn, slot->reason);
+    ncp__engine_taken_back(engine, index, &acts);
+    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+    return rc;
+}
+
+void ncp__conn_abandoned(ncp_pool *pool, uint32_t index)
+{
+    struct ncp__engine *engine = &pool->engine;
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__slot copy = {.fd = -1};
+    struct ncp_conn conn = {pool, &copy, index};
+
+    ncp__engine_lock(engine);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+    enum ncp__state state = ncp__word_state(word);
+    if (state == NCP__EVICTED || state == NCP__TAKEN) {
+        copy = *slot;
+        slot->fd = -1;
+    }
+    ncp__engine_unlock(engine);
+    if (copy.fd >= 0 && !pool->pull)
+        (void)let_go(&conn, copy.reason);
+}

@@ -1,0 +1,267 @@
+/* Running a dialer or an acceptor for a reserved slot. */
+#include "pool/pool.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct ncp_dial {
+    ncp_pool *pool;
+    uint64_t deadline_ns; /* the caller's */
+    uint64_t timeout_ns;  /* connection_timeout */
+    int protocol, ip, attempt;
+    /* result */
+    bool done;
+    bool nonblocking;
+    struct ncp__made made;
+    int64_t code;
+    char text[121];
+};
+
+/* ---------------------------------------------------------- what dialers call */
+
+int ncp_dial_protocol(const ncp_dial *dial)
+{
+    return dial == NULL ? NCP_PROTOCOL_UNKNOWN : dial->protocol;
+}
+
+int ncp_dial_ip(const ncp_dial *dial)
+{
+    return dial == NULL ? NCP_IP_UNKNOWN : dial->ip;
+}
+
+static int64_t left_ms(const ncp_dial *dial, uint64_t end_ns)
+{
+    return end_ns == NCP__NEVER
+               ? INT64_MAX
+               : ncp__ms_until(ncp__engine_now(&dial->pool->engine), end_ns);
+}
+
+int64_t ncp_dial_deadline_ms(const ncp_dial *dial)
+{
+    if (dial == NULL)
+        return 0;
+    return left_ms(dial, dial->deadline_ns < dial->timeout_ns
+                             ? dial->deadline_ns
+                             : dial->timeout_ns);
+}
+
+int64_t ncp_dial_timeout_ms(const ncp_dial *dial)
+{
+    return dial == NULL ? 0 : left_ms(dial, dial->timeout_ns);
+}
+
+int ncp_dial_attempt(const ncp_dial *dial)
+{
+    return dial == NULL ? 0 : dial->attempt;
+}
+
+int ncp_dial_listener_fd(const ncp_dial *dial)
+{
+    if (dial == NULL ||
+        ncp__pool_num(dial->pool, NCP_OPTION_MODE) != NCP_MODE_SERVER)
+        return -1;
+    return (int)ncp__pool_num(dial->pool, NCP_OPTION_LISTENER_FD);
+}
+
+int ncp_dial_stopped(const ncp_dial *dial)
+{
+    return dial != NULL && ncp__engine_closed(&dial->pool->engine);
+}
+
+int ncp_dial_done(ncp_dial *dial, uint64_t handle, int fd, int protocol, int ip)
+{
+    if (dial == NULL)
+        return NCP_EINVAL;
+    dial->made = ncp__made(handle, fd, protocol, ip);
+    dial->done = true;
+    return NCP_OK;
+}
+
+int ncp_dial_done_fd(ncp_dial *dial, int fd)
+{
+    int protocol, ip;
+
+    if (dial == NULL || fd < 0)
+        return NCP_EINVAL;
+    ncp__net.detect(fd, &protocol, &ip);
+    return ncp_dial_done(dial, (uint64_t)fd, fd, protocol, ip);
+}
+
+void ncp_dial_fail(ncp_dial *dial, int64_t code, const char *text)
+{
+    if (dial == NULL)
+        return;
+    dial->code = code;
+    snprintf(dial->text, sizeof(dial->text), "%s", text == NULL ? "" : text);
+}
+
+/* ------------------------------------------------------------------- accepting */
+
+void ncp__dial_interrupt(const ncp_pool *pool)
+{
+    uint64_t one = 1;
+
+    if (pool->wake_fd >= 0 && write(pool->wake_fd, &one, sizeof(one)) < 0)
+        return; /* it is readable already */
+}
+
+static void drain_interrupts(const ncp_pool *pool)
+{
+    uint64_t count;
+
+    if (read(pool->wake_fd, &count, sizeof(count)) < 0)
+        return;
+}
+
+/* Accepts from the listener for as long as somebody waits. NCP_ECANCELED: the
+ * dial was ended, nobody does. */
+static int accept_one(ncp_pool *pool, uint32_t index, ncp_dial *dial)
+{
+    int listener = (int)ncp__pool_num(pool, NCP_OPTION_LISTENER_FD);
+    struct ncp__acts acts = NCP__NO_ACTS;
+    int fd = -1;
+
+    for (;;) {
+        int rc = ncp__net.accept(&pool->config, listener, pool->wake_fd, -1,
+                                 &fd);
+        if (rc == NCP_OK)
+            return ncp_dial_done_fd(dial, fd);
+        if (rc != NCP_EAGAIN) {
+            ncp_dial_fail(dial, errno, "accept failed");
+            return NCP_EDIAL;
+        }
+        drain_interrupts(pool);
+        if (!ncp__engine_dial_wanted(&pool->engine, index,
+                                     ncp__engine_now(&pool->engine), &acts)) {
+            ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+            return NCP_ECANCELED;
+        }
+    }
+}
+
+/* -------------------------------------------------------------------- one dial */
+
+static void read_request(ncp_pool *pool, uint32_t index, ncp_dial *dial)
+{
+    struct ncp__engine *engine = &pool->engine;
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+
+    *dial = (ncp_dial){.pool = pool, .deadline_ns = NCP__NEVER};
+    ncp__engine_lock(engine);
+    dial->protocol = slot->protocol;
+    dial->ip = slot->ip;
+    dial->timeout_ns = slot->due_ns;
+    if (slot->of.owner != NULL) {
+        dial->deadline_ns = slot->of.owner->deadline_ns;
+        dial->attempt = slot->of.owner->attempts;
+    }
+    ncp__engine_unlock(engine);
+}
+
+static int call_dialer(ncp_pool *pool, uint32_t index, ncp_dial *dial)
+{
+    const struct ncp__hook *hook =
+        ncp__pool_num(pool, NCP_OPTION_MODE) == NCP_MODE_SERVER
+            ? pool->config.acceptor
+            : pool->config.dialer;
+
+    if (pool->accepts)
+        return accept_one(pool, index, dial);
+    int rc = hook->fn.dial(hook->user, dial);
+    if (rc == NCP_OK)
+        return dial->done ? NCP_OK : NCP_EINVALIDCONN;
+    return rc == NCP_EUSER ? rc : NCP_EDIAL;
+}
+
+static void fail(ncp_pool *pool, uint32_t index, int status,
+                 const ncp_dial *dial)
+{
+    struct ncp__engine *engine = &pool->engine;
+    bool bound = ncp__engine_slot(engine, index)->dial_kind == NCP__DIAL_BOUND;
+    struct ncp__acts acts = NCP__NO_ACTS;
+    const char *text = status == NCP_EINVALIDCONN && dial->text[0] == '\0'
+                           ? "the dialer returned no connection"
+                           : dial->text;
+
+    ncp__log(pool, NCP_LOG_WARN, 0,
+             "event=dial_failed status=%s code=%lld text=\"%s\"",
+             ncp_status_name(status), (long long)dial->code, text);
+    if (bound)
+        (void)ncp__engine_bound_failed(engine, index, status, dial->code, text,
+                                       ncp__engine_now(engine), &acts);
+    else
+        ncp__engine_dial_failed(engine, index, status, dial->code, text,
+                                ncp__engine_now(engine), &acts);
+    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+}
+
+/* on_created, with the permit given back. */
+static int created(ncp_pool *pool, uint32_t index, ncp_dial *dial)
+{
+    struct ncp__engine *engine = &pool->engine;
+    struct ncp__acts acts = NCP__NO_ACTS;
+
+    if (ncp__pool_num(pool, NCP_OPTION_RESTORE_BLOCKING) != 0 &&
+        dial->made.fd >= 0)
+        dial->made.nonblocking = ncp__net.nonblocking(dial->made.fd) == 1;
+    ncp__engine_dialed(engine, index, &dial->made, ncp__engine_now(engine),
+                       &acts);
+    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+    struct ncp_conn conn = {pool, ncp__engine_slot(engine, index), index};
+    int rc = ncp__conn_call(&conn, NCP_CALLBACK_ON_CREATED, NCP_REASON_NONE,
+                            NCP_EHOOK);
+    if (rc == NCP_OK)
+        return rc;
+    ncp_dial_fail(dial, 0, "on_created refused the connection");
+    (void)ncp__conn_close(&conn, NCP_REASON_HOOK);
+    return rc;
+}
+
+static void succeed(ncp_pool *pool, uint32_t index)
+{
+    struct ncp__engine *engine = &pool->engine;
+    const struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__acts acts = NCP__NO_ACTS;
+
+    ncp__log(pool, NCP_LOG_DEBUG, slot->id, "event=create protocol=%s ip=%s",
+             ncp_protocol_text(slot->protocol), ncp_ip_text(slot->ip));
+    if (slot->dial_kind == NCP__DIAL_BOUND)
+        (void)ncp__engine_bound_connected(engine, index,
+                                          ncp__engine_now(engine), &acts);
+    else
+        ncp__engine_connected(engine, index, ncp__engine_now(engine), &acts);
+    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+}
+
+/* Whether it is still wanted after waiting for a worker. */
+static bool still_wanted(ncp_pool *pool, uint32_t index)
+{
+    struct ncp__engine *engine = &pool->engine;
+    struct ncp__acts acts = NCP__NO_ACTS;
+    bool wanted = ncp__engine_dial_wanted(engine, index,
+                                          ncp__engine_now(engine), &acts);
+
+    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+    return wanted;
+}
+
+void ncp__dial_run(ncp_pool *pool, uint32_t index)
+{
+    ncp_dial dial;
+
+    if (!still_wanted(pool, index))
+        return;
+    read_request(pool, index, &dial);
+    int rc = call_dialer(pool, index, &dial);
+    if (rc == NCP_ECANCELED)
+        return; /* an accept that was ended */
+    if (rc == NCP_OK)
+        rc = created(pool, index, &dial);
+    if (rc == NCP_OK)
+        succeed(pool, index);
+    else
+        fail(pool, index, rc, &dial);
+}

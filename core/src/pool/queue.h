@@ -1,0 +1,53 @@
+/*
+ * The completion queue of the pull driver: decided tickets and work, and a
+ * descriptor that is readable while there are any.
+ */
+#ifndef NCP_POOL_QUEUE_H
+#define NCP_POOL_QUEUE_H
+
+#include "pool/pool.h"
+
+#include <pthread.h>
+
+struct ncp_queue {
+    atomic_int refs;
+    atomic_uint ready; /* 1 while there are events; threads sleep on it */
+    _Atomic uint32_t sleepers;
+    int fd;                 /* eventfd, or the reading end of a pipe */
+    int write_fd;           /* the same eventfd, or the writing end */
+    int listen_fd, peer_fd; /* for loops that can only connect; -1 */
+    char *path;             /* of listen_fd; NULL */
+    pthread_mutex_t lock;
+    /* guarded by the lock */
+    struct ncp__waiter *tickets_head, *tickets_tail; /* linked by queue_next */
+    ncp_pool *pools_head, *pools_tail; /* with work, linked by work_next */
+    uint32_t kicks;
+    bool signalled; /* the descriptor is readable */
+    /* registry's lock */
+    ncp_queue *registry_next, *registry_previous;
+};
+
+/* The descriptor: readable or not. One file a platform. */
+int ncp__queue_open(int *fd, int *write_fd);
+void ncp__queue_signal(int write_fd);
+void ncp__queue_unsignal(int fd);
+
+/* A pool has work; a ticket was decided. */
+void ncp__queue_push_pool(ncp_queue *queue, ncp_pool *pool);
+void ncp__queue_push_ticket(ncp_queue *queue, struct ncp__waiter *ticket);
+/* Takes them out again if they are still there. True for a pool that was. */
+void ncp__queue_remove_ticket(ncp_queue *queue, struct ncp__waiter *ticket);
+/* Between the two nothing this thread pushes into `queue` wakes anybody. */
+void ncp__queue_hush(ncp_queue *queue);
+void ncp__queue_unhush(ncp_queue *queue);
+/* In the child of a fork: empty, with a descriptor of its own. */
+void ncp__queue_forked(ncp_queue *queue);
+
+/* What a decided ticket says (pull.c). The queue's lock is held. */
+void ncp__pull_ticket_event(const struct ncp__waiter *ticket, ncp_event *event);
+/* Takes work of a pool out; `more` says that there is some left. No lock is
+ * held. Returns how many. */
+int ncp__pull_work_events(ncp_pool *pool, ncp_event *events, int max,
+                          bool *more);
+
+#endif
