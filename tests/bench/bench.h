@@ -39,8 +39,13 @@ const struct figure *bench_find(const struct bench *bench, const char *group,
                                 const char *name);
 
 uint64_t bench_now_ns(void);
+_Noreturn void bench_fail(const char *what);
 /* Ends the program when `held` is false: a figure would be a lie. */
-void bench_require(bool held, const char *what);
+static inline void bench_require(bool held, const char *what)
+{
+    if (__builtin_expect(!held, 0))
+        bench_fail(what);
+}
 
 /* A configuration with the defaults of client mode and a dialer that makes
  * opaque connections, which cost nothing. */

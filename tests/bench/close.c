@@ -5,6 +5,7 @@
 #include "bench.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -46,6 +47,9 @@ static void open_peer(struct peer *peer)
             getsockname(peer->listener, (struct sockaddr *)&peer->address,
                         &size) == 0,
         "cannot listen");
+    /* A pool never blocks in accept; our thread may. */
+    fcntl(peer->listener, F_SETFL,
+          fcntl(peer->listener, F_GETFL) & ~O_NONBLOCK);
     snprintf(peer->target, sizeof peer->target, "tcp://127.0.0.1:%u",
              (unsigned)ntohs(peer->address.sin_port));
 }

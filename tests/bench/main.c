@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,15 +28,16 @@ static void print_table(const struct bench *bench)
 }
 
 /* No text in it needs escaping: they are all ours. */
-static int write_json(const struct bench *bench, const char *path)
+static int write_json(const struct bench *bench, double load, const char *path)
 {
     FILE *file = fopen(path, "w");
     if (file == NULL)
         return -1;
     fprintf(file,
             "{\n  \"version\": \"%s\",\n  \"processors\": %ld,\n"
-            "  \"rounds\": %d,\n  \"figures\": [",
-            ncp_version_text(), sysconf(_SC_NPROCESSORS_ONLN), bench->rounds);
+            "  \"load\": %.2f,\n  \"rounds\": %d,\n  \"figures\": [",
+            ncp_version_text(), sysconf(_SC_NPROCESSORS_ONLN), load,
+            bench->rounds);
     for (int i = 0; i < bench->count; i++) {
         const struct figure *figure = &bench->figures[i];
         fprintf(file,
@@ -68,15 +70,19 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    double load = -1; /* unknown */
+    getloadavg(&load, 1);
     bench_memory(&bench); /* first: it forks before any thread is there */
     bench_uncontended(&bench);
     bench_handoff(&bench);
     bench_close(&bench);
 
-    printf("netconnpool %s, %ld processors, median of %d rounds\n",
-           ncp_version_text(), sysconf(_SC_NPROCESSORS_ONLN), bench.rounds);
+    printf("netconnpool %s, %ld processors, load %.2f at the start, median of "
+           "%d rounds\n",
+           ncp_version_text(), sysconf(_SC_NPROCESSORS_ONLN), load,
+           bench.rounds);
     print_table(&bench);
-    if (json != NULL && write_json(&bench, json) != 0) {
+    if (json != NULL && write_json(&bench, load, json) != 0) {
         fprintf(stderr, "%s: %s\n", json, strerror(errno));
         return 1;
     }

@@ -21,10 +21,8 @@ uint64_t bench_now_ns(void)
     return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
 }
 
-void bench_require(bool held, const char *what)
+void bench_fail(const char *what)
 {
-    if (held)
-        return;
     fprintf(stderr, "ncp-bench: %s\n", what);
     exit(1);
 }
