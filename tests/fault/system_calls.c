@@ -532,8 +532,10 @@ static void script_queue(void)
     }
     status = ncp_queue_listen_unix(queue, path);
     require_expected(status);
-    if (status == NCP_OK)
-        REQUIRE_EQ(ncp_queue_accept(queue), NCP_EAGAIN);
+    if (status == NCP_OK) {
+        status = ncp_queue_accept(queue);
+        REQUIRE(status == NCP_EAGAIN || status == NCP_ESYS);
+    }
     REQUIRE_EQ(ncp_queue_kick(queue), NCP_OK);
     /* A wait that is disturbed may come back early, not late. */
     int count = ncp_queue_wait(queue, &event, 1, 60000);

@@ -104,7 +104,7 @@ static ncp_pool *new_pool(struct upkeep *upkeep)
         {NCP_OPTION_PREWARM_RETRY_INTERVAL, 1},
         {NCP_OPTION_GET_TIMEOUT, -1},
         {NCP_OPTION_IDLE_TIMEOUT, 4},
-        {NCP_OPTION_MAX_LIFETIME, 25},
+        {NCP_OPTION_MAX_LIFETIME, 8},
         {NCP_OPTION_EXPIRY_JITTER, 30},
         {NCP_OPTION_CLEANUP_INTERVAL, 1},
         {NCP_OPTION_HEALTH_CHECK, 1},

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -77,11 +78,14 @@ _Noreturn void expect_failed(const char *file, int line, const char *what,
 
 void expect_pause(int turn, const char *file, int line, const char *what)
 {
-    const int turns = PATIENCE_S * 1000;
+    enum { YIELDS = 200 };
 
-    if (turn >= turns)
+    if (turn >= YIELDS + PATIENCE_S * 1000)
         expect_failed(file, line, what, 0, 0, false);
-    sleep_us(turn < 100 ? 100 : 1000);
+    if (turn < YIELDS)
+        sched_yield();
+    else
+        sleep_us(1000);
 }
 
 static void *watch(void *arg)
