@@ -80,7 +80,8 @@ def test_every_scenario_looks_at_something():
 LOOKING = {"expect", "within_ms", "stats", "dials", "that", "events", "order",
            "effective", "new", "new_within_ms", "same_as", "differs_from",
            "misuse", "config_roundtrip", "values", "reads", "is", "contains",
-           "assert_open", "assert_closed", "assert_peer_eof"}
+           "assert_open", "assert_closed", "assert_peer_eof", "detect",
+           "best_ns", "conns", "length"}
 
 # These look at what is left after the pool is gone, which every case does.
 CHECKED_BY_THE_END = {"T-CLOSE-06", "T-CLOSE-07"}

@@ -14,11 +14,11 @@
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t conductor;
-    bool is_virtual;
+    _Atomic bool is_virtual;
     bool stop;
     pthread_t thread;
     _Atomic uint64_t now;
-    uint64_t start;
+    _Atomic uint64_t start;
     uint64_t moment;  /* counts jumps of time */
     uint64_t changes; /* counts changes of any actor */
     struct actor *actors;

@@ -29,6 +29,21 @@ static const struct {
 
 /* ------------------------------------------------------------------- set up */
 
+/* The library says that a callback is no longer needed: nothing calls it after
+ * this. */
+static void dropped(void *user)
+{
+    (void)user;
+    atomic_fetch_add(&scene.callbacks_dropped, 1);
+}
+
+static void given(int status, const char *what)
+{
+    if (status != NCP_OK)
+        fail("the callback %s was refused: %s", what, result_text(status));
+    atomic_fetch_add(&scene.callbacks_given, 1);
+}
+
 struct pool *pool_named(const char *name)
 {
     for (int i = 0; i < scene.pool_count; i++)
@@ -85,9 +100,9 @@ static ncp_config *config_make(const json_t *options)
     if (config == NULL)
         fail("ncp_config_new succeeded without a configuration");
     config_apply(config, options);
-    if (clock_is_virtual() &&
-        ncp_config_set_clock(config, clock_library, NULL, NULL) != NCP_OK)
-        fail("the clock was refused");
+    if (clock_is_virtual())
+        given(ncp_config_set_clock(config, clock_library, NULL, dropped),
+              "clock");
     return config;
 }
 
@@ -107,7 +122,9 @@ static void give_dialer(ncp_config *config, const json_t *doc, bool server,
         scene.acceptor.spec = acceptor;
         scene.acceptor.event = "accept";
         scene.acceptor.accepts = true;
-        ncp_config_set_acceptor(config, dialer_callback, &scene.acceptor, NULL);
+        given(ncp_config_set_acceptor(config, dialer_callback, &scene.acceptor,
+                                      dropped),
+              "acceptor");
     }
     if (server || is_none(dial))
         return;
@@ -116,9 +133,9 @@ static void give_dialer(ncp_config *config, const json_t *doc, bool server,
     scene.dialer.event = "dial";
     if (pull)
         return; /* its dials are steps */
-    if (ncp_config_set_dialer(config, dialer_callback, &scene.dialer, NULL) !=
-        NCP_OK)
-        fail("the dialer was refused");
+    given(
+        ncp_config_set_dialer(config, dialer_callback, &scene.dialer, dropped),
+        "dialer");
 }
 
 static struct hook *hook_make(const char *name, const json_t *spec)
@@ -414,6 +431,25 @@ static void check_closed_stats(struct pool *pool)
     count_check();
 }
 
+static bool all_dropped(void *unused)
+{
+    (void)unused;
+    return atomic_load(&scene.callbacks_dropped) >=
+           atomic_load(&scene.callbacks_given);
+}
+
+/* Configurations and pools are gone: each callback is dropped once. */
+static void check_callbacks_dropped(void)
+{
+    bool all = clock_wait(all_dropped, NULL, END_LIMIT_MS);
+    if (!all || atomic_load(&scene.callbacks_dropped) !=
+                    atomic_load(&scene.callbacks_given))
+        fail("%d of %d callbacks were dropped",
+             atomic_load(&scene.callbacks_dropped),
+             atomic_load(&scene.callbacks_given));
+    count_check();
+}
+
 static void tokens_end(void)
 {
     for (int i = 0; i < scene.token_count; i++)
@@ -431,13 +467,15 @@ void pools_end(void)
     for (int i = 0; i < scene.pool_count; i++)
         pool_end(&scene.pools[i]);
     tokens_end();
-    check_conns_gone();
     for (int i = 0; i < scene.pool_count; i++) {
         ncp_config_free(scene.pools[i].config);
         ncp_queue_free(scene.pools[i].queue);
+    }
+    check_callbacks_dropped();
+    check_conns_gone();
+    for (int i = 0; i < scene.pool_count; i++)
         if (scene.pools[i].listener >= 0)
             close(scene.pools[i].listener);
-    }
     echo_reset();
     check_resources_gone();
     where_pop();

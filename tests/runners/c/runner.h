@@ -255,6 +255,8 @@ struct scene {
     int64_t last[NCP_COUNTER_COUNT]; /* for I7 */
     bool last_valid;
     ncp_guard *guard;
+    atomic_int callbacks_given; /* to configurations */
+    atomic_int callbacks_dropped;
     int start_fds, start_threads;
     atomic_bool watching;
     atomic_int watched;

@@ -4,6 +4,7 @@
 #include "runner.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void op_check(const json_t *step, struct task *task)
@@ -193,7 +194,9 @@ static void op_time_stats(const json_t *step, struct task *task)
         uint64_t took = real_now_ns() - begin;
         best = took < best ? took : best;
     }
-    check_bound(json_object_get(step, "best_ns"), (double)best,
+    const char *scale = getenv("NCP_SPEC_SCALE"); /* sanitizers are slow */
+    check_bound(json_object_get(step, "best_ns"),
+                (double)best / (scale == NULL ? 1 : atof(scale)),
                 "ns a snapshot");
 }
 

@@ -88,6 +88,8 @@ def run_document(document, runner, command):
             verdict = _verdict(document, done)
         except subprocess.TimeoutExpired:
             verdict = _failed(f"it hangs: ended after {limit + GRACE_S:.0f} s")
+        except OSError as error:
+            verdict = _failed(f"the runner does not start: {error}")
     return Outcome(document["id"], runner, verdict["result"],
                    verdict.get("reason", ""), time.monotonic() - begin,
                    verdict.get("counters", {}))
