@@ -49,6 +49,7 @@ struct ncp__waiter {
     /* tickets only */
     ncp_pool *pool;
     bool named; /* the host knows its number */
+    bool tries; /* neither dials nor waits */
     ncp_queue *queue; /* one reference, or NULL */
     struct ncp__waiter *queue_next;
     uint64_t ticket;

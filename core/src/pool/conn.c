@@ -57,12 +57,12 @@ int ncp__conn_close(const struct ncp_conn *conn, int reason)
 }
 
 bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
-                         enum ncp__state state, int reason)
+                         enum ncp__state state, int reason,
+                         struct ncp__slot *copy)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    struct ncp__slot copy = {.fd = -1}; /* the borrower may put it any moment */
-    struct ncp_conn conn = {pool, &copy, index};
+    struct ncp_conn conn = {pool, copy, index};
     struct ncp__acts acts = NCP__NO_ACTS;
     uint64_t now_ns = ncp__engine_now(engine);
 
@@ -71,7 +71,7 @@ bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
                                       &acts);
     if (ours) {
         slot->reason = (uint8_t)reason;
-        copy = *slot;
+        *copy = *slot; /* the borrower may put it any moment */
         /* Under the lock, which a put takes before it closes the descriptor. */
         if (slot->fd >= 0 && !pool->pull)
             ncp__net.shutdown(slot->fd);
@@ -81,7 +81,7 @@ bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
         ncp__pull_work(pool, index, NCP_EVENT_CLOSE);
     else if (ours)
         announce(&conn, reason);
-    if (ours && !pool->pull && copy.fd < 0)
+    if (ours && !pool->pull && copy->fd < 0)
         (void)let_go(&conn, reason);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return ours;

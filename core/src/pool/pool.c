@@ -474,11 +474,12 @@ void ncp__pool_take_away_all(ncp_pool *pool)
         ncp__chunk_count(&engine->slots) * (uint32_t)NCP__CHUNK_SLOTS;
 
     for (uint32_t index = 0; index < count; index++) {
+        struct ncp__slot copy;
         uint64_t word = atomic_load_explicit(
             &ncp__engine_slot(engine, index)->word, memory_order_acquire);
         if (ncp__word_state(word) == NCP__LEASED)
             (void)ncp__conn_take_away(pool, index, ncp__word_generation(word),
-                                      NCP__TAKEN, NCP_REASON_POOL_CLOSED);
+                                      NCP__TAKEN, NCP_REASON_POOL_CLOSED, &copy);
     }
 }
 

@@ -167,9 +167,11 @@ int ncp__conn_call(const struct ncp_conn *conn, int callback, int reason,
 int ncp__conn_close(const struct ncp_conn *conn, int reason);
 /* Takes a lease away from its borrower. A descriptor is shut down and stays
  * open, lest its number be reused under the borrower; a connection without one
- * is closed now. False when the lease ended meanwhile. */
+ * is closed now. What it was goes to `copy`. False when the lease ended
+ * meanwhile. */
 bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
-                         enum ncp__state state, int reason);
+                         enum ncp__state state, int reason,
+                         struct ncp__slot *copy);
 /* The borrower of such a lease put it: the caller owns the slot. */
 int ncp__conn_taken_back(ncp_pool *pool, uint32_t index);
 /* Nobody may put it any more, or late: lets the descriptor go now. */

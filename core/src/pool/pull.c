@@ -507,6 +507,13 @@ static int try_once(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out)
     return rc;
 }
 
+static int take_place(ncp_pool *pool, struct ncp__waiter *waiter,
+                      ncp_event *out)
+{
+    return waiter->tries ? try_once(pool, waiter, out)
+                         : stand_in_line(pool, waiter, out);
+}
+
 static int acquire_slow(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
                         int64_t timeout_ms, uint64_t tag, int flags,
                         ncp_event *out)
@@ -524,9 +531,8 @@ static int acquire_slow(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
     }
     waiter->tag = tag;
     waiter->dials_itself = (flags & NCP_FLAG_DIALS) != 0;
-    if (timeout_ms == 0 || (flags & NCP_FLAG_TRY) != 0)
-        return try_once(pool, waiter, out);
-    return stand_in_line(pool, waiter, out);
+    waiter->tries = timeout_ms == 0 || (flags & NCP_FLAG_TRY) != 0;
+    return take_place(pool, waiter, out);
 }
 
 /* The shortest way: no ticket is needed. */
@@ -753,7 +759,7 @@ static int finish_borrow_check(ncp_pool *pool, struct ncp__waiter *waiter,
         return NCP_OK;
     }
     ncp__get_reject(pool, index, NCP_REASON_UNHEALTHY);
-    return stand_in_line(pool, waiter, out);
+    return take_place(pool, waiter, out);
 }
 
 /* A check that was handed out as work. */

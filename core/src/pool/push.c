@@ -51,7 +51,8 @@ static bool is_clean(const ncp_pool *pool, const struct ncp__slot *slot)
         return true;
     int64_t timeout_ms = ncp__pool_num(pool, NCP_OPTION_UDP_CLEAR_TIMEOUT);
     int packets = (int)ncp__pool_num(pool, NCP_OPTION_MAX_BUFFER_CLEAR_PACKETS);
-    return ncp__net.drain(slot->fd, timeout_ms, packets, NULL) == NCP_OK;
+    int dropped;
+    return ncp__net.drain(slot->fd, timeout_ms, packets, &dropped) == NCP_OK;
 }
 
 /* What is done to a connection before its borrower sees it. NCP_EAGAIN: it was

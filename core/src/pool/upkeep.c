@@ -245,6 +245,18 @@ static bool flag_leak(const struct lease_view *lease)
     return false;
 }
 
+static void evict(ncp_pool *pool, const struct lease_view *lease)
+{
+    struct ncp__slot copy;
+    struct lease_view taken = *lease;
+
+    taken.slot = &copy;
+    if (ncp__conn_take_away(pool, lease->index,
+                            ncp__word_generation(lease->word), NCP__EVICTED,
+                            NCP_REASON_LEAKED, &copy))
+        tell_leak(pool, &taken, NCP_REASON_LEAKED);
+}
+
 static void judge_lease(ncp_pool *pool, const struct lease_view *lease)
 {
     uint64_t timeout_ns = ncp__pool_option_ns(pool, NCP_OPTION_LEAK_TIMEOUT);
@@ -255,12 +267,8 @@ static void judge_lease(ncp_pool *pool, const struct lease_view *lease)
         ncp__engine_count_leak(&pool->engine);
         tell_leak(pool, lease, NCP_REASON_NONE);
     }
-    if (times == 0 || lease->age_ns <= timeout_ns * times)
-        return;
-    tell_leak(pool, lease, NCP_REASON_LEAKED);
-    (void)ncp__conn_take_away(pool, lease->index,
-                              ncp__word_generation(lease->word), NCP__EVICTED,
-                              NCP_REASON_LEAKED);
+    if (times != 0 && lease->age_ns > timeout_ns * times)
+        evict(pool, lease);
 }
 
 static void find_leaks(ncp_pool *pool, uint64_t now_ns)
