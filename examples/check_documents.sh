@@ -15,8 +15,8 @@ fi
 
 known=$(mktemp)
 trap 'rm -f "$known"' EXIT
-grep -ohE '\b(ncp|NCP)_[A-Za-z0-9_]+' core/include/*.h CMakeLists.txt \
-    core/cmake/*.cmake examples/*.sh tests/bench/run.sh | sort -u >"$known"
+grep -rohE '\b(ncp|NCP)_[A-Za-z0-9_]+' core CMakeLists.txt examples/*.sh \
+    tests/bench/run.sh | sort -u >"$known"
 for document in README.md docs/*.md; do
     [ -e "$document" ] || continue
     while read -r name; do

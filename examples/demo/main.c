@@ -108,6 +108,20 @@ static int threads(void)
     return count_entries("/proc/self/task") + 1;
 }
 
+static void *do_nothing(void *user)
+{
+    return user;
+}
+
+/* Some run-time systems (a sanitizer's) add a thread of their own to the first
+ * one a program makes; it is not the library's. */
+static void make_first_thread(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, do_nothing, NULL) == 0)
+        pthread_join(thread, NULL);
+}
+
 /* ------------------------------------------------------------------- shutdown */
 
 struct borrower {
@@ -186,14 +200,14 @@ static void check_nothing_left(struct demo *demo, int fds_before,
                                int threads_before)
 {
     for (int waited = 0; waited < PATIENCE_MS; waited += 5) {
-        if (open_descriptors() == fds_before && threads() == threads_before)
+        if (open_descriptors() == fds_before && threads() <= threads_before)
             break;
         demo_sleep_ms(5);
     }
     int fds = open_descriptors(), count = threads();
     printf("   open descriptors %d at the start, %d now; threads %d, %d now\n",
            fds_before, fds, threads_before, count);
-    demo_check(demo, fds == fds_before && count == threads_before,
+    demo_check(demo, fds == fds_before && count <= threads_before,
                "no descriptor and no thread is left");
 }
 
@@ -206,6 +220,7 @@ int main(int argc, char **argv)
     }
     struct demo demo = {
         .tcp = argv[1], .udp = argv[2], .seconds = is_short ? 0.3 : 3};
+    make_first_thread();
     int fds_before = open_descriptors(), threads_before = threads();
 
     printf("netconnpool %s; echo server at %s and %s\n\n", ncp_version_text(),
