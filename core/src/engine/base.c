@@ -100,8 +100,7 @@ static uint64_t clock_ns(clockid_t which)
 {
     struct timespec now;
     clock_gettime(which, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) +
-           (uint64_t)now.tv_nsec;
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
 uint64_t ncp__monotonic_ns(void)

@@ -20,10 +20,10 @@
 #define NCP__NEVER UINT64_MAX /* a deadline that does not come */
 
 /* An invariant of our own: a failure is a fault of the library. */
-#define NCP__ASSERT(condition)                                                \
-    do {                                                                      \
-        if (NCP__UNLIKELY(!(condition)))                                      \
-            ncp__assert_failed(#condition, __FILE__, __LINE__);               \
+#define NCP__ASSERT(condition)                                                 \
+    do {                                                                       \
+        if (NCP__UNLIKELY(!(condition)))                                       \
+            ncp__assert_failed(#condition, __FILE__, __LINE__);                \
     } while (0)
 
 _Noreturn void ncp__assert_failed(const char *condition, const char *file,
@@ -34,8 +34,8 @@ void *ncp__alloc(size_t size);
 /* Zeroed and aligned to a power of two above that of malloc; give it back with
  * ncp__free_aligned. */
 void *ncp__alloc_aligned(size_t size, size_t alignment);
-void ncp__free(void *memory);
-void ncp__free_aligned(void *memory);
+void ncp__free(void *block);
+void ncp__free_aligned(void *aligned);
 /* A copy of `text`, or NULL. */
 char *ncp__strdup(const char *text);
 

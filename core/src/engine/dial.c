@@ -54,7 +54,7 @@ static uint32_t reserve(struct ncp__engine *engine, enum ncp__dial_kind kind,
     if (index == NCP__NO_SLOT)
         return index;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    slot->dial_kind = kind;
+    slot->dial_kind = (uint8_t)kind;
     slot->dial_flags = NCP__DIAL_PERMIT;
     slot->protocol = (uint8_t)protocol;
     slot->ip = (uint8_t)ip;
@@ -66,7 +66,8 @@ static uint32_t reserve(struct ncp__engine *engine, enum ncp__dial_kind kind,
     slot->of.owner = NULL;
     slot->work = 0;
     atomic_store_explicit(
-        &slot->epoch, atomic_load_explicit(&engine->epoch, memory_order_relaxed),
+        &slot->epoch,
+        atomic_load_explicit(&engine->epoch, memory_order_relaxed),
         memory_order_relaxed);
     atomic_store_explicit(&slot->flags, 0, memory_order_relaxed);
     slot->dials_next = engine->dials;
@@ -169,8 +170,8 @@ static void make_room(struct ncp__engine *engine,
 {
     if (engine->closing >= engine->lines.needing)
         return; /* enough of them are on their way out */
-    uint32_t index = ncp__idle_take_oldest(&engine->idle, waiter->protocol,
-                                           waiter->ip);
+    uint32_t index =
+        ncp__idle_take_oldest(&engine->idle, waiter->protocol, waiter->ip);
     if (index != NCP__NO_SLOT)
         ncp__begin_close_locked(engine, index, NCP_REASON_EVICTED, now_ns,
                                 acts);
@@ -230,8 +231,8 @@ static bool begin_one(struct ncp__engine *engine, uint64_t now_ns,
         make_room(engine, waiter, now_ns, acts);
     if (!ncp__has_room_locked(engine) || !may_dial(engine, now_ns, acts))
         return false;
-    uint32_t index = reserve(engine, NCP__DIAL_DEMAND, waiter->protocol,
-                             waiter->ip, now_ns);
+    uint32_t index =
+        reserve(engine, NCP__DIAL_DEMAND, waiter->protocol, waiter->ip, now_ns);
     if (index == NCP__NO_SLOT) {
         ncp__gatekeeper_void(&engine->gatekeeper);
         ncp__decide_locked(engine, waiter, NCP_ENOMEM, acts);
@@ -399,6 +400,21 @@ static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
     ncp__idle_join(&engine->idle, index);
 }
 
+/* A client that was accepted for somebody who left is not sent away unserved:
+ * one that was served before goes instead. */
+static bool give_way(struct ncp__engine *engine, uint64_t now_ns,
+                     struct ncp__acts *acts)
+{
+    uint32_t index = engine->limits.server
+                         ? ncp__idle_take_oldest(&engine->idle, 0, 0)
+                         : NCP__NO_SLOT;
+
+    if (index == NCP__NO_SLOT)
+        return false;
+    ncp__begin_close_locked(engine, index, NCP_REASON_IDLE_FULL, now_ns, acts);
+    return true;
+}
+
 /* A new connection: to the oldest it serves, else idle, else closed. Who it was
  * dialed for may be somebody else. */
 static void place(struct ncp__engine *engine, uint32_t index, uint64_t now_ns,
@@ -412,7 +428,8 @@ static void place(struct ncp__engine *engine, uint32_t index, uint64_t now_ns,
 
     if ((gate & NCP__GATE_CLOSED) != 0)
         reason = NCP_REASON_POOL_CLOSED;
-    else if (epoch != atomic_load_explicit(&engine->epoch, memory_order_relaxed))
+    else if (epoch !=
+             atomic_load_explicit(&engine->epoch, memory_order_relaxed))
         reason = NCP_REASON_FLUSHED;
     else if (ncp__over_by_locked(engine) != 0)
         reason = NCP_REASON_SHRUNK;
@@ -424,7 +441,8 @@ static void place(struct ncp__engine *engine, uint32_t index, uint64_t now_ns,
         return;
     }
     if (reason == NCP_REASON_NONE &&
-        ncp__idle_count(&engine->idle) >= engine->max_idle)
+        ncp__idle_count(&engine->idle) >= engine->max_idle &&
+        !give_way(engine, now_ns, acts))
         reason = NCP_REASON_MISMATCH;
     if (reason != NCP_REASON_NONE)
         ncp__begin_close_locked(engine, index, reason, now_ns, acts);
@@ -435,10 +453,10 @@ static void place(struct ncp__engine *engine, uint32_t index, uint64_t now_ns,
 /* One more connection that its waiter could not use; false after three. */
 static bool may_try_again(struct ncp__waiter *waiter, int *status, int protocol)
 {
-    *status = waiter->protocol != NCP_PROTOCOL_UNKNOWN &&
-                      waiter->protocol != protocol
-                  ? NCP_ENOPROTO
-                  : NCP_ENOIP;
+    *status =
+        waiter->protocol != NCP_PROTOCOL_UNKNOWN && waiter->protocol != protocol
+            ? NCP_ENOPROTO
+            : NCP_ENOIP;
     return ++waiter->mismatches < MISMATCHES;
 }
 
@@ -531,8 +549,8 @@ static void blame(struct ncp__engine *engine, struct ncp__waiter *owner,
 
     if (owner != NULL)
         owner->dial = NCP__NO_SLOT;
-    if (owner != NULL && (retries(engine, owner, now_ns) ||
-                          policy == NCP_DIAL_WAIT)) {
+    if (owner != NULL &&
+        (retries(engine, owner, now_ns) || policy == NCP_DIAL_WAIT)) {
         uncover(engine, owner);
         return;
     }
@@ -733,6 +751,7 @@ static bool bound_failed_locked(struct ncp__engine *engine, uint32_t index,
         return false; /* the same reservation, after a pause */
     unreserve(engine, index);
     ncp__slots_release(&engine->slots, index);
+    acts->signal = true;
     if (!failed)
         ncp__gatekeeper_void(&engine->gatekeeper);
     bool stands =
@@ -752,8 +771,8 @@ bool ncp__engine_bound_failed(struct ncp__engine *engine, uint32_t index,
                               uint64_t now_ns, struct ncp__acts *acts)
 {
     ncp__engine_lock(engine);
-    bool stood = bound_failed_locked(engine, index, status, code, text, now_ns,
-                                     acts);
+    bool stood =
+        bound_failed_locked(engine, index, status, code, text, now_ns, acts);
     ncp__engine_unlock(engine);
     return stood;
 }

@@ -44,13 +44,13 @@ int ncp__engine_expired(const struct ncp__engine *engine,
         return NCP_REASON_UNHEALTHY;
     if (epoch != atomic_load_explicit(&engine->epoch, memory_order_acquire))
         return NCP_REASON_FLUSHED;
-    if (now_ns > atomic_load_explicit(&slot->lifetime_end_ns,
-                                      memory_order_relaxed))
+    if (now_ns >
+        atomic_load_explicit(&slot->lifetime_end_ns, memory_order_relaxed))
         return NCP_REASON_MAX_LIFETIME;
     /* The coarse clock may lag behind `touched`. */
     if (!returning && now_ns > touched &&
-        now_ns - touched > atomic_load_explicit(&slot->idle_limit_ns,
-                                                memory_order_relaxed))
+        now_ns - touched >
+            atomic_load_explicit(&slot->idle_limit_ns, memory_order_relaxed))
         return NCP_REASON_IDLE_TIMEOUT;
     return NCP_REASON_NONE;
 }
@@ -81,10 +81,10 @@ uint32_t ncp__engine_fast_get(struct ncp__engine *engine, int protocol, int ip,
                               uint64_t now_ns, struct ncp__acts *acts)
 {
     for (;;) {
-        uint64_t gate = atomic_load_explicit(&engine->gate,
-                                             memory_order_acquire);
-        uint64_t mask = atomic_load_explicit(&engine->get_mask,
-                                             memory_order_relaxed);
+        uint64_t gate =
+            atomic_load_explicit(&engine->gate, memory_order_acquire);
+        uint64_t mask =
+            atomic_load_explicit(&engine->get_mask, memory_order_relaxed);
         if ((gate & mask) != 0)
             return NCP__NO_SLOT;
         uint32_t index = ncp__idle_take(&engine->idle, protocol, ip);
@@ -158,7 +158,8 @@ static int refusal(const struct ncp__engine *engine)
         return NCP_REASON_POOL_CLOSED;
     if ((gate & NCP__GATE_OVER) != 0 && ncp__over_by_locked(engine) != 0)
         return NCP_REASON_SHRUNK;
-    if (atomic_load_explicit(&engine->idle_limited, memory_order_relaxed) != 0 &&
+    if (atomic_load_explicit(&engine->idle_limited, memory_order_relaxed) !=
+            0 &&
         ncp__idle_count(&engine->idle) >= engine->max_idle)
         return NCP_REASON_IDLE_FULL;
     return NCP_REASON_NONE;
@@ -173,7 +174,8 @@ static void offer_locked(struct ncp__engine *engine, uint32_t index,
     int reason = refusal(engine);
 
     if ((gate & NCP__GATE_SUSPENDED) == 0)
-        waiter = ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
+        waiter =
+            ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
     if (reason == NCP_REASON_POOL_CLOSED || reason == NCP_REASON_SHRUNK ||
         (reason == NCP_REASON_IDLE_FULL && waiter == NULL)) {
         ncp__begin_close_locked(engine, index, reason, now_ns, acts);
@@ -190,7 +192,8 @@ static void offer_locked(struct ncp__engine *engine, uint32_t index,
     if (barging)
         wake_oldest(waiter);
     else if (engine->lines.needing != 0)
-        ncp__begin_dials_locked(engine, now_ns, acts); /* LRU of another bucket */
+        ncp__begin_dials_locked(engine, now_ns,
+                                acts); /* LRU of another bucket */
 }
 
 bool ncp__engine_offer(struct ncp__engine *engine, uint32_t index,

@@ -25,16 +25,16 @@
 enum {
     NCP__GATE_CLOSED = 1,
     NCP__GATE_SUSPENDED = 2,
-    NCP__GATE_FORKED = 4,   /* the first get in a child wakes the services */
-    NCP__GATE_OVER = 8,     /* more connections than the (lowered) limit */
+    NCP__GATE_FORKED = 4,    /* the first get in a child wakes the services */
+    NCP__GATE_OVER = 8,      /* more connections than the (lowered) limit */
     NCP__GATE_STARVING = 16, /* adaptive: the oldest has waited long enough */
-    NCP__GATE_WAITER = 256  /* one waiter */
+    NCP__GATE_WAITER = 256   /* one waiter */
 };
 
 /* Why a dial was begun. */
 enum ncp__dial_kind {
-    NCP__DIAL_DEMAND = 0,  /* for a waiter: slot.of.owner, or NULL since */
-    NCP__DIAL_BOUND = 1,   /* the caller dials: slot.of.owner has left the line */
+    NCP__DIAL_DEMAND = 0, /* for a waiter: slot.of.owner, or NULL since */
+    NCP__DIAL_BOUND = 1, /* the caller dials: slot.of.owner has left the line */
     NCP__DIAL_PREWARM = 2,
     NCP__DIAL_REFILL = 3
 };
@@ -48,7 +48,7 @@ struct ncp__made {
 };
 
 static inline struct ncp__made ncp__made(uint64_t handle, int fd, int protocol,
-                                        int ip)
+                                         int ip)
 {
     bool known = protocol == NCP_PROTOCOL_TCP || protocol == NCP_PROTOCOL_UDP;
     bool known_ip = ip == NCP_IP_V4 || ip == NCP_IP_V6;
@@ -61,9 +61,9 @@ static inline struct ncp__made ncp__made(uint64_t handle, int fd, int protocol,
 
 /* The options the engine goes by. */
 struct ncp__engine_limits {
-    uint32_t max;        /* 0 unlimited */
-    uint32_t max_idle;   /* as configured */
-    uint32_t min;        /* as configured */
+    uint32_t max;         /* 0 unlimited */
+    uint32_t max_idle;    /* as configured */
+    uint32_t min;         /* as configured */
     uint32_t max_creates; /* 0 unlimited */
     uint32_t max_waiters; /* 0 unlimited */
     uint32_t create_retries;
@@ -74,9 +74,9 @@ struct ncp__engine_limits {
     uint32_t jitter_percent;
     uint8_t dial_policy;
     bool adaptive;
-    bool server;           /* accepts: nothing is prewarmed, no dial is due */
-    bool one_dial;         /* the built-in acceptor: one at a time */
-    bool close_first;      /* push: capacity is free when the close is done */
+    bool server;      /* accepts: nothing is prewarmed, no dial is due */
+    bool one_dial;    /* the built-in acceptor: one at a time */
+    bool close_first; /* push: capacity is free when the close is done */
     bool prewarm_retry;
     uint32_t prewarm_max_retries;
     uint64_t prewarm_retry_ns;
@@ -110,10 +110,10 @@ struct ncp__dial_error {
 
 struct ncp__engine {
     _Atomic uint64_t gate __attribute__((aligned(NCP__CACHE_LINE)));
-    _Atomic uint64_t get_mask; /* which bits of the gate stop a fast get */
-    _Atomic uint32_t epoch;    /* moved on by a flush */
+    _Atomic uint64_t get_mask;     /* which bits of the gate stop a fast get */
+    _Atomic uint32_t epoch;        /* moved on by a flush */
     _Atomic uint32_t idle_limited; /* max_idle < max: puts take the lock */
-    ncp_clock_fn clock;        /* NULL: the system's */
+    ncp_clock_fn clock;            /* NULL: the system's */
     void *clock_user;
     struct ncp__slots slots;
     struct ncp__idle idle __attribute__((aligned(NCP__CACHE_LINE)));
@@ -135,7 +135,7 @@ struct ncp__engine {
     uint32_t dials;    /* head of the list of CREATING slots */
     uint64_t retry_ns; /* when somebody may dial who may not now */
     uint64_t random;
-    uint32_t out;      /* leases taken away that have not been put */
+    uint32_t out; /* leases taken away that have not been put */
     /* Moved on and woken when a lease is back, a dial has ended, ...: what
      * close_wait and prewarm_wait sleep on. */
     atomic_uint signal;
@@ -144,17 +144,17 @@ struct ncp__engine {
 
 /* What to do when the lock is released. */
 struct ncp__acts {
-    uint32_t close_head;  /* slots in state CLOSING, linked by slot.link */
+    uint32_t close_head; /* slots in state CLOSING, linked by slot.link */
     uint32_t dial_head, dial_tail; /* slots to dial for, linked by slot.link */
     struct ncp__waiter *decided_head, *decided_tail; /* linked by next */
-    bool nobody_needs;    /* an accept in progress serves nobody any more */
-    bool due_changed;     /* housekeeping may have to run earlier */
+    bool nobody_needs; /* an accept in progress serves nobody any more */
+    bool due_changed;  /* housekeeping may have to run earlier */
     bool signal;
 };
 
-#define NCP__NO_ACTS                                                          \
-    ((struct ncp__acts){.close_head = NCP__NO_SLOT,                           \
-                        .dial_head = NCP__NO_SLOT,                            \
+#define NCP__NO_ACTS                                                           \
+    ((struct ncp__acts){.close_head = NCP__NO_SLOT,                            \
+                        .dial_head = NCP__NO_SLOT,                             \
                         .dial_tail = NCP__NO_SLOT})
 
 int ncp__engine_init(struct ncp__engine *engine,
@@ -289,11 +289,9 @@ void ncp__give_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
 void ncp__decide_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
                         int status, struct ncp__acts *acts);
 void ncp__count_end_locked(struct ncp__engine *engine,
-                           struct ncp__waiter *waiter, int status,
-                           bool reused);
+                           struct ncp__waiter *waiter, int status, bool reused);
 void ncp__leave_line_locked(struct ncp__engine *engine,
-                            struct ncp__waiter *waiter,
-                            struct ncp__acts *acts);
+                            struct ncp__waiter *waiter, struct ncp__acts *acts);
 void ncp__append_decided(struct ncp__acts *acts, struct ncp__waiter *waiter);
 void ncp__enter_line_locked(struct ncp__engine *engine,
                             struct ncp__waiter *waiter);
@@ -334,7 +332,7 @@ uint64_t ncp__engine_next_dial_due(struct ncp__engine *engine);
 /* Delivers the error of dials that passed connection_timeout; they go on, and
  * what they bring is kept. Then looks who can be served. */
 void ncp__engine_overdue_dials(struct ncp__engine *engine, uint64_t now_ns,
-                                   struct ncp__acts *acts);
+                               struct ncp__acts *acts);
 /* Begins what is missing to the minimum. */
 void ncp__engine_refill(struct ncp__engine *engine, uint64_t now_ns,
                         struct ncp__acts *acts);

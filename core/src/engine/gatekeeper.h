@@ -16,13 +16,13 @@ enum ncp__breaker {
 
 struct ncp__gatekeeper {
     /* settings, changed under the lock */
-    uint64_t rate;  /* dials a second, 0 no limit */
-    uint64_t burst; /* at least 1 */
+    uint64_t rate;                       /* dials a second, 0 no limit */
+    uint64_t burst;                      /* at least 1 */
     uint64_t backoff_ns, backoff_max_ns; /* 0 none */
     uint64_t breaker_failures;           /* 0 no breaker */
     uint64_t cooldown_ns;
     /* state */
-    uint64_t token_at_ns;  /* when the bucket would be empty, virtually */
+    uint64_t token_at_ns;   /* when the bucket would be empty, virtually */
     uint64_t not_before_ns; /* back-off */
     uint64_t pause_ns;      /* the last one drawn */
     uint64_t failures;      /* in a row */

@@ -115,8 +115,7 @@ static uint32_t take_hinted(struct ncp__idle *idle)
         struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
         uint64_t bit = bit_of(index);
         bool taken = (idle_mask(chunk) & bit) != 0 && claim_bit(chunk, bit);
-        uint32_t next =
-            atomic_load_explicit(&slot->next, memory_order_relaxed);
+        uint32_t next = atomic_load_explicit(&slot->next, memory_order_relaxed);
 
         if (taken) {
             atomic_store_explicit(&idle->first, next, memory_order_relaxed);
@@ -161,9 +160,8 @@ static void consider(struct ncp__idle *idle, struct best *best, uint32_t base,
 {
     for (; mask != 0; mask &= mask - 1) {
         uint32_t index = base + (uint32_t)__builtin_ctzll(mask);
-        uint32_t stamp =
-            atomic_load_explicit(&ncp__slot_at(idle->slots, index)->stamp,
-                                 memory_order_relaxed);
+        uint32_t stamp = atomic_load_explicit(
+            &ncp__slot_at(idle->slots, index)->stamp, memory_order_relaxed);
         bool newer = (int32_t)(stamp - best->stamp) > 0;
 
         if (best->index == NCP__NO_SLOT || newer != oldest)
@@ -232,9 +230,10 @@ static uint32_t take_in_bucket(struct ncp__idle *idle, uint32_t bucket)
 /* The usual pool has connections of one kind: hints first. */
 static uint32_t take_any(struct ncp__idle *idle)
 {
-    bool rescan = idle->fifo &&
-                  atomic_load_explicit(&idle->order, memory_order_relaxed) %
-                          NCP__CHUNK_SLOTS == 0; /* finds what a race lost */
+    bool rescan =
+        idle->fifo && atomic_load_explicit(&idle->order, memory_order_relaxed) %
+                              NCP__CHUNK_SLOTS ==
+                          0; /* finds what a race lost */
     uint32_t index = rescan ? NCP__NO_SLOT : take_hinted(idle);
 
     return index != NCP__NO_SLOT ? index : take_scanned(idle, NCP__BUCKETS);
@@ -249,9 +248,9 @@ uint32_t ncp__idle_take(struct ncp__idle *idle, int want_protocol, int want_ip)
         want_ip == NCP_IP_UNKNOWN)
         return take_any(idle);
     for (uint32_t b = 0; b < NCP__BUCKETS; b++) {
-        if ((kinds >> b & 1) == 0 || !ncp__fits(buckets[b].protocol,
-                                                buckets[b].ip, want_protocol,
-                                                want_ip))
+        if ((kinds >> b & 1) == 0 ||
+            !ncp__fits(buckets[b].protocol, buckets[b].ip, want_protocol,
+                       want_ip))
             continue;
         uint32_t index = one_kind ? take_any(idle) : take_in_bucket(idle, b);
         if (index == NCP__NO_SLOT)
@@ -346,9 +345,8 @@ static void rechain_lifo(struct ncp__idle *idle, uint32_t index)
     if (first != NCP__NO_SLOT) {
         uint32_t mine =
             atomic_load_explicit(&slot->stamp, memory_order_relaxed);
-        uint32_t its =
-            atomic_load_explicit(&ncp__slot_at(idle->slots, first)->stamp,
-                                 memory_order_relaxed);
+        uint32_t its = atomic_load_explicit(
+            &ncp__slot_at(idle->slots, first)->stamp, memory_order_relaxed);
         if ((int32_t)(mine - its) < 0)
             return;
     }
@@ -382,8 +380,8 @@ static uint64_t fitting(struct ncp__chunk *chunk, int protocol, int ip)
 uint32_t ncp__idle_take_oldest(struct ncp__idle *idle, int unless_protocol,
                                int unless_ip)
 {
-    bool all = unless_protocol == NCP_PROTOCOL_UNKNOWN &&
-               unless_ip == NCP_IP_UNKNOWN;
+    bool all =
+        unless_protocol == NCP_PROTOCOL_UNKNOWN && unless_ip == NCP_IP_UNKNOWN;
 
     for (;;) {
         struct best best = {NCP__NO_SLOT, 0};

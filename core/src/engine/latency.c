@@ -23,8 +23,8 @@ static uint64_t value_of(uint32_t bin)
     if (bin < NCP__LATENCY_STEPS)
         return bin;
     uint32_t shift = bin / NCP__LATENCY_STEPS - 1;
-    uint64_t low =
-        (uint64_t)(NCP__LATENCY_STEPS + bin % NCP__LATENCY_STEPS) << shift;
+    uint64_t low = (uint64_t)(NCP__LATENCY_STEPS + bin % NCP__LATENCY_STEPS)
+                   << shift;
 
     return low + ((UINT64_C(1) << shift) >> 1);
 }
@@ -51,16 +51,15 @@ static void turn_over(struct ncp__latency *latency, uint32_t turn)
         return; /* another thread does it */
     atomic_store_explicit(&latency->filled, 0, memory_order_relaxed);
     for (int i = 0; i < NCP__LATENCY_BINS; i++)
-        atomic_store_explicit(&latency->bins[next][i], 0,
-                              memory_order_relaxed);
+        atomic_store_explicit(&latency->bins[next][i], 0, memory_order_relaxed);
 }
 
 void ncp__latency_record(struct ncp__latency *latency, uint64_t ns,
                          uint32_t weight)
 {
     uint32_t turn = atomic_load_explicit(&latency->turn, memory_order_relaxed);
-    uint32_t filled = atomic_fetch_add_explicit(&latency->filled, 1,
-                                                memory_order_relaxed);
+    uint32_t filled =
+        atomic_fetch_add_explicit(&latency->filled, 1, memory_order_relaxed);
 
     if (filled >= latency->window)
         turn_over(latency, turn);

@@ -16,8 +16,8 @@ struct ncp__latency {
     /* Two histograms take turns: the percentiles are over the last `window`
      * to twice as many samples. */
     _Atomic uint32_t bins[2][NCP__LATENCY_BINS];
-    _Atomic uint32_t turn;    /* which one is being filled */
-    _Atomic uint32_t filled;  /* samples in it */
+    _Atomic uint32_t turn;   /* which one is being filled */
+    _Atomic uint32_t filled; /* samples in it */
     _Atomic uint64_t total_ns;
     _Atomic uint64_t max_ns;
     uint32_t window;

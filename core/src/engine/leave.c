@@ -40,8 +40,8 @@ static void account_left(struct ncp__engine *engine, uint32_t index,
     tally->closed++;
     tally->current_by_protocol[slot->protocol]--;
     tally->current_by_ip[slot->ip]--;
-    tally->lifetime_ns += now_ns > slot->created_ns ? now_ns - slot->created_ns
-                                                    : 0;
+    tally->lifetime_ns +=
+        now_ns > slot->created_ns ? now_ns - slot->created_ns : 0;
     if ((atomic_load_explicit(&engine->gate, memory_order_relaxed) &
          NCP__GATE_OVER) != 0)
         update_over(engine);
@@ -351,9 +351,8 @@ int ncp__engine_resize(struct ncp__engine *engine, uint32_t max,
 static void expire_chunk_locked(struct ncp__engine *engine, uint32_t chunk,
                                 uint64_t now_ns, struct ncp__acts *acts)
 {
-    uint64_t mask =
-        atomic_load_explicit(&ncp__chunk_at(&engine->slots, chunk)->idle,
-                             memory_order_relaxed);
+    uint64_t mask = atomic_load_explicit(
+        &ncp__chunk_at(&engine->slots, chunk)->idle, memory_order_relaxed);
 
     for (; mask != 0; mask &= mask - 1) {
         uint32_t index =

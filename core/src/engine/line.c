@@ -7,8 +7,7 @@
 /* ------------------------------------------------------------------- counting */
 
 void ncp__count_end_locked(struct ncp__engine *engine,
-                             struct ncp__waiter *waiter, int status,
-                             bool reused)
+                           struct ncp__waiter *waiter, int status, bool reused)
 {
     struct ncp__tally *tally = &engine->tally;
 
@@ -57,8 +56,7 @@ static void count_begin_locked(struct ncp__engine *engine,
 /* -------------------------------------------------------------------- deciding */
 
 void ncp__leave_line_locked(struct ncp__engine *engine,
-                              struct ncp__waiter *waiter,
-                              struct ncp__acts *acts)
+                            struct ncp__waiter *waiter, struct ncp__acts *acts)
 {
     if (!waiter->queued)
         return;
@@ -153,7 +151,7 @@ static bool serve_one_locked(struct ncp__engine *engine, uint64_t now_ns,
 }
 
 void ncp__close_idle_locked(struct ncp__engine *engine, int reason,
-                              uint64_t now_ns, struct ncp__acts *acts)
+                            uint64_t now_ns, struct ncp__acts *acts)
 {
     uint32_t index;
 
@@ -247,8 +245,8 @@ static int try_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
         if (index == NCP__NO_SLOT)
             break;
         const struct ncp__slot *slot = ncp__engine_slot(engine, index);
-        struct ncp__waiter *older = ncp__lines_oldest_for(
-            &engine->lines, slot->protocol, slot->ip);
+        struct ncp__waiter *older =
+            ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
         if (older != NULL) {
             ncp__give_locked(engine, older, index, false, now_ns, acts);
             continue;

@@ -13,8 +13,8 @@ enum { BUCKETS = 64 };
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-} buckets[BUCKETS] = {
-    [0 ... BUCKETS - 1] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER}};
+} buckets[BUCKETS] = {[0 ... BUCKETS - 1] = {PTHREAD_MUTEX_INITIALIZER,
+                                             PTHREAD_COND_INITIALIZER}};
 
 static size_t bucket_of(const atomic_uint *word)
 {
@@ -29,7 +29,8 @@ static struct timespec slice_end(uint64_t left_ns)
     struct timespec at;
 
     clock_gettime(CLOCK_REALTIME, &at);
-    uint64_t ns = (uint64_t)at.tv_nsec + (left_ns < slice_ns ? left_ns : slice_ns);
+    uint64_t ns =
+        (uint64_t)at.tv_nsec + (left_ns < slice_ns ? left_ns : slice_ns);
     at.tv_sec += (time_t)(ns / UINT64_C(1000000000));
     at.tv_nsec = (long)(ns % UINT64_C(1000000000));
     return at;

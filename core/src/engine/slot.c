@@ -116,9 +116,9 @@ uint32_t ncp__slots_reserve(struct ncp__slots *slots)
     slots->free_head = slot->link;
     slot->link = NCP__NO_SLOT;
     /* Release: whoever finds this generation finds what was written before. */
-    atomic_store_explicit(
-        &slot->word, ncp__word(ncp__word_generation(word), NCP__CREATING),
-        memory_order_release);
+    atomic_store_explicit(&slot->word,
+                          ncp__word(ncp__word_generation(word), NCP__CREATING),
+                          memory_order_release);
     return index;
 }
 

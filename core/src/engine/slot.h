@@ -51,7 +51,7 @@ enum {
 
 /* slot.dial_flags, guarded by the engine's lock */
 enum {
-    NCP__DIAL_PERMIT = 1, /* counts in max_concurrent_creates */
+    NCP__DIAL_PERMIT = 1,  /* counts in max_concurrent_creates */
     NCP__DIAL_OVERDUE = 2, /* its error was delivered already */
     NCP__SLOT_OUT = 4      /* taken away from its borrower */
 };
@@ -84,19 +84,19 @@ struct ncp__slot {
         struct ncp__waiter *owner; /* CREATING: whose dial it is, or NULL */
         uint64_t tag;              /* of the lease, with FLAG_TAGGED */
     } of;
-    _Atomic uint32_t stamp;   /* order of returns, for the idle store */
-    uint32_t gets_base;       /* gets when the connection joined, truncated */
+    _Atomic uint32_t stamp; /* order of returns, for the idle store */
+    uint32_t gets_base;     /* gets when the connection joined, truncated */
     union {
         uint32_t slow_gets;  /* gets of this connection by hand-over */
         uint32_t dials_next; /* CREATING: list of dials in progress */
     };
-    uint32_t link;            /* list of its state: free, dials, jobs, closes */
-    uint32_t closed_bits;     /* holder-closed leases: bit i = closed_at - i */
-    uint8_t dial_kind;        /* CREATING: enum ncp__dial_kind */
-    uint8_t reason;           /* CLOSING: enum ncp_reason */
-    uint8_t work;             /* pull: queued work, enum ncp_event_type; or 0 */
-    uint8_t dial_flags;       /* CREATING: NCP__DIAL_* below */
-    uint64_t closed_at;       /* generation of the last holder-closed lease */
+    uint32_t link;        /* list of its state: free, dials, jobs, closes */
+    uint32_t closed_bits; /* holder-closed leases: bit i = closed_at - i */
+    uint8_t dial_kind;    /* CREATING: enum ncp__dial_kind */
+    uint8_t reason;       /* CLOSING: enum ncp_reason */
+    uint8_t work;         /* pull: queued work, enum ncp_event_type; or 0 */
+    uint8_t dial_flags;   /* CREATING: NCP__DIAL_* below */
+    uint64_t closed_at;   /* generation of the last holder-closed lease */
 } __attribute__((aligned(NCP__CACHE_LINE)));
 
 _Static_assert(sizeof(struct ncp__slot) == 2 * NCP__CACHE_LINE,
@@ -117,12 +117,12 @@ struct ncp__chunk {
 } __attribute__((aligned(NCP__CACHE_LINE)));
 
 struct ncp__slots {
-    _Atomic uint32_t chunks;            /* how many exist */
+    _Atomic uint32_t chunks;             /* how many exist */
     _Atomic(struct ncp__chunk **) table; /* at least `chunks` of them */
     /* guarded by the engine's lock */
-    uint32_t room;                  /* entries in table */
-    struct ncp__old_table *old;     /* outgrown tables, freed at the end */
-    uint32_t free_head, free_tail;  /* oldest first, so that a closed lease is
+    uint32_t room;                 /* entries in table */
+    struct ncp__old_table *old;    /* outgrown tables, freed at the end */
+    uint32_t free_head, free_tail; /* oldest first, so that a closed lease is
                                        remembered for long */
 };
 

@@ -156,14 +156,14 @@ static void creations(const struct ncp__engine *engine, uint64_t *v)
     uint64_t attempts = tally->hc_attempts;
 
     v[NCP_COUNTER_CONNECTION_ERRORS] = tally->connection_errors;
-    v[NCP_COUNTER_CREATION_FAILURE_RATE] =
-        ratio(tally->connection_errors,
-              tally->created + tally->connection_errors);
+    v[NCP_COUNTER_CREATION_FAILURE_RATE] = ratio(
+        tally->connection_errors, tally->created + tally->connection_errors);
     v[NCP_COUNTER_HC_ATTEMPTS] = attempts;
     v[NCP_COUNTER_HC_FAILURES] = tally->hc_failures;
     v[NCP_COUNTER_UNHEALTHY] = tally->unhealthy;
     v[NCP_COUNTER_HC_SUCCESS_RATE] =
-        attempts == 0 ? MILLION : ratio(attempts - tally->hc_failures, attempts);
+        attempts == 0 ? MILLION
+                      : ratio(attempts - tally->hc_failures, attempts);
     v[NCP_COUNTER_PREWARM_TARGET] = engine->prewarm.target;
     v[NCP_COUNTER_PREWARM_CREATED] = engine->prewarm.created;
     v[NCP_COUNTER_PREWARM_COMPLETED] =

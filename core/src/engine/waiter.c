@@ -16,10 +16,9 @@ void ncp__waiter_poke(struct ncp__waiter *waiter)
     unsigned parked = NCP__PARKED;
 
     /* Seq_cst: pairs with the announcement. */
-    if (atomic_compare_exchange_strong_explicit(&waiter->state, &parked,
-                                                NCP__WAITING,
-                                                memory_order_seq_cst,
-                                                memory_order_relaxed))
+    if (atomic_compare_exchange_strong_explicit(
+            &waiter->state, &parked, NCP__WAITING, memory_order_seq_cst,
+            memory_order_relaxed))
         ncp__unpark(&waiter->state);
 }
 

@@ -24,32 +24,32 @@ enum {
 
 struct ncp__waiter {
     atomic_uint state;
-    int32_t status;      /* how it ended: NCP_OK or NCP_E* */
-    uint32_t slot;       /* what it got, or NCP__NO_SLOT */
-    uint32_t dial;       /* the dial that is under way for it, or none */
-    uint8_t outcome;     /* what `slot` is: enum ncp_event_type */
-    uint8_t protocol;    /* wanted, 0 any */
-    uint8_t ip;          /* wanted, 0 any */
-    uint8_t mismatches;  /* fresh connections that did not fit */
-    uint8_t attempts;    /* failed dials, for create_retries */
-    bool queued;         /* stands in its line */
-    bool needs;          /* stands in the list of those without a dial */
-    bool dials_itself;   /* gets reservations instead of waiting for a dial */
-    bool counted;        /* its get is counted as in flight */
-    bool fresh;          /* the connection was made for it */
-    atomic_bool woken;   /* adaptive: told to try for itself */
+    int32_t status;     /* how it ended: NCP_OK or NCP_E* */
+    uint32_t slot;      /* what it got, or NCP__NO_SLOT */
+    uint32_t dial;      /* the dial that is under way for it, or none */
+    uint8_t outcome;    /* what `slot` is: enum ncp_event_type */
+    uint8_t protocol;   /* wanted, 0 any */
+    uint8_t ip;         /* wanted, 0 any */
+    uint8_t mismatches; /* fresh connections that did not fit */
+    uint8_t attempts;   /* failed dials, for create_retries */
+    bool queued;        /* stands in its line */
+    bool needs;         /* stands in the list of those without a dial */
+    bool dials_itself;  /* gets reservations instead of waiting for a dial */
+    bool counted;       /* its get is counted as in flight */
+    bool fresh;         /* the connection was made for it */
+    atomic_bool woken;  /* adaptive: told to try for itself */
     bool is_ticket;
-    uint64_t sequence;   /* place in line; 0 before the first time */
-    uint64_t since_ns;   /* when the get began */
+    uint64_t sequence; /* place in line; 0 before the first time */
+    uint64_t since_ns; /* when the get began */
     uint64_t deadline_ns;
     uint64_t not_before_ns; /* create_retries: pause before the next dial */
     uint64_t tag;
-    struct ncp__waiter *next, *previous;           /* line; `next`: decided */
+    struct ncp__waiter *next, *previous; /* line; `next`: decided */
     struct ncp__waiter *needs_next, *needs_previous;
     /* tickets only */
     ncp_pool *pool;
-    bool named; /* the host knows its number */
-    bool tries; /* neither dials nor waits */
+    bool named;       /* the host knows its number */
+    bool tries;       /* neither dials nor waits */
     ncp_queue *queue; /* one reference, or NULL */
     struct ncp__waiter *queue_next;
     uint64_t ticket;

@@ -39,7 +39,8 @@ static bool close_elsewhere(const ncp_pool *pool)
 
 static int close_one(ncp_pool *pool, uint32_t index, struct ncp__acts *acts)
 {
-    struct ncp_conn conn = {pool, ncp__engine_slot(&pool->engine, index), index};
+    struct ncp_conn conn = {pool, ncp__engine_slot(&pool->engine, index),
+                            index};
 
     if (pool->pull) {
         ncp__pull_work(pool, index, NCP_EVENT_CLOSE);
@@ -75,7 +76,8 @@ static void tell_signal(ncp_pool *pool)
 
     /* Seq_cst: pairs with ncp__pool_wait, which announces itself first. */
     atomic_fetch_add_explicit(&engine->signal, 1, memory_order_seq_cst);
-    if (atomic_load_explicit(&engine->signal_waiters, memory_order_seq_cst) != 0)
+    if (atomic_load_explicit(&engine->signal_waiters, memory_order_seq_cst) !=
+        0)
         ncp__unpark(&engine->signal);
 }
 

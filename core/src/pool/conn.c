@@ -31,8 +31,7 @@ static int let_go(const struct ncp_conn *conn, int reason)
 {
     if (conn->pool->config.conn[NCP_CALLBACK_CLOSER] == NULL)
         return close_descriptor(conn);
-    int rc =
-        ncp__conn_call(conn, NCP_CALLBACK_CLOSER, reason, NCP_ECLOSEHOOK);
+    int rc = ncp__conn_call(conn, NCP_CALLBACK_CLOSER, reason, NCP_ECLOSEHOOK);
     if (rc != NCP_OK)
         ncp__log(conn->pool, NCP_LOG_ERROR, conn->slot->id,
                  "event=close_failed reason=%s status=%s",
@@ -67,8 +66,8 @@ bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
     uint64_t now_ns = ncp__engine_now(engine);
 
     ncp__engine_lock(engine);
-    bool ours = ncp__take_away_locked(engine, index, generation, state, now_ns,
-                                      &acts);
+    bool ours =
+        ncp__take_away_locked(engine, index, generation, state, now_ns, &acts);
     if (ours) {
         slot->reason = (uint8_t)reason;
         *copy = *slot; /* the borrower may put it any moment */

@@ -9,8 +9,7 @@ static int put_stale(ncp_pool *pool, ncp_lease lease)
     if (slot == NULL)
         return NCP_EINVALIDCONN;
     ncp__engine_lock(&pool->engine);
-    bool closed =
-        ncp__slot_forget_closed(slot, ncp__token_generation(lease));
+    bool closed = ncp__slot_forget_closed(slot, ncp__token_generation(lease));
     ncp__engine_unlock(&pool->engine);
     return closed ? NCP_OK : NCP_EINVALIDCONN;
 }
@@ -40,7 +39,8 @@ static void restore_blocking(const struct ncp__slot *slot)
     uint8_t flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
 
     if (slot->fd >= 0)
-        ncp__net.set_nonblocking(slot->fd, (flags & NCP__FLAG_NONBLOCKING) != 0);
+        ncp__net.set_nonblocking(slot->fd,
+                                 (flags & NCP__FLAG_NONBLOCKING) != 0);
 }
 
 /* The next borrower sees nothing of this lease. */
@@ -105,8 +105,8 @@ static int put_closing(ncp_pool *pool, ncp_lease lease)
     ncp__pool_hold(pool);
     ncp__pull_drop_check(pool, lease);
     int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__IDLE, &index);
-    rc = rc == NCP_OK ? put_owned(pool, index)
-                      : put_odd(pool, lease, index, rc);
+    rc =
+        rc == NCP_OK ? put_owned(pool, index) : put_odd(pool, lease, index, rc);
     ncp__pool_settle(pool);
     ncp__pool_release(pool);
     return rc;

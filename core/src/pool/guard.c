@@ -38,8 +38,7 @@ int ncp_guard_drop(ncp_guard *guard, ncp_pool *pool, ncp_lease lease,
 {
     if (guard == NULL || pool == NULL)
         return NCP_EINVAL;
-    for (struct entry **at = &guard->entries; *at != NULL;
-         at = &(*at)->next) {
+    for (struct entry **at = &guard->entries; *at != NULL; at = &(*at)->next) {
         struct entry *entry = *at;
         if (entry->pool != pool || entry->lease != lease ||
             entry->ticket != ticket)

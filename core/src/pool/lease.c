@@ -77,8 +77,8 @@ static uint64_t fact_idle(const struct ncp_conn *conn)
 
 static uint64_t fact_reuse(const struct ncp_conn *conn)
 {
-    uint32_t gets = (uint32_t)atomic_load_explicit(&conn->slot->gets,
-                                                   memory_order_relaxed);
+    uint32_t gets =
+        (uint32_t)atomic_load_explicit(&conn->slot->gets, memory_order_relaxed);
 
     return (uint32_t)(gets - conn->slot->gets_base) +
            (uint64_t)conn->slot->slow_gets;
@@ -195,8 +195,8 @@ int ncp_lease_info(const ncp_pool *pool, ncp_lease lease, int info,
     struct ncp__engine *engine = ncp__pool_engine(pool);
     ncp__engine_lock(engine);
     conn.slot = ncp__lease_slot(pool, lease);
-    int rc = conn.slot == NULL ? NCP_EINVALIDCONN
-                               : ncp_conn_info(&conn, info, out);
+    int rc =
+        conn.slot == NULL ? NCP_EINVALIDCONN : ncp_conn_info(&conn, info, out);
     ncp__engine_unlock(engine);
     return rc;
 }
@@ -320,7 +320,7 @@ int ncp_pool_leases(const ncp_pool *pool, ncp_lease *leases, size_t capacity,
     qsort(list, room, sizeof(*list), by_age);
     for (size_t i = 0; i < room && i < capacity; i++)
         leases[i] = list[i].lease;
-    if (room < capacity && *out > room)
+    if (room<capacity && * out> room)
         *out = room; /* more were borrowed while we looked */
     ncp__free(list);
     return NCP_OK;

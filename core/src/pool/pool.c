@@ -109,8 +109,7 @@ static void apply_gatekeeper(ncp_pool *pool)
     gatekeeper->backoff_ns = ncp__pool_option_ns(pool, NCP_OPTION_DIAL_BACKOFF);
     gatekeeper->backoff_max_ns =
         ncp__pool_option_ns(pool, NCP_OPTION_DIAL_BACKOFF_MAX);
-    gatekeeper->breaker_failures =
-        count_of(pool, NCP_OPTION_BREAKER_FAILURES);
+    gatekeeper->breaker_failures = count_of(pool, NCP_OPTION_BREAKER_FAILURES);
     gatekeeper->cooldown_ns =
         ncp__pool_option_ns(pool, NCP_OPTION_BREAKER_COOLDOWN);
     /* Waiters that nobody tells of a failure must not dial in a circle. */
@@ -140,8 +139,8 @@ void ncp__pool_apply_limits(ncp_pool *pool)
         .max_lifetime_ns = ncp__pool_option_ns(pool, NCP_OPTION_MAX_LIFETIME),
         .jitter_percent = count_of(pool, NCP_OPTION_EXPIRY_JITTER),
         .dial_policy = (uint8_t)ncp__pool_num(pool, NCP_OPTION_DIAL_POLICY),
-        .adaptive = ncp__pool_num(pool, NCP_OPTION_FAIRNESS) ==
-                    NCP_FAIRNESS_ADAPTIVE,
+        .adaptive =
+            ncp__pool_num(pool, NCP_OPTION_FAIRNESS) == NCP_FAIRNESS_ADAPTIVE,
         .server = server,
         .one_dial = server && !pool->pull && pool->config.acceptor == NULL,
         .close_first = !pool->pull,
@@ -230,10 +229,10 @@ static int init_engine(ncp_pool *pool)
         engine->clock = pool->config.clock->fn.clock;
         engine->clock_user = pool->config.clock->user;
     }
-    int rc = ncp__engine_init(
-        engine, &limits,
-        ncp__pool_num(pool, NCP_OPTION_IDLE_ORDER) == NCP_IDLE_FIFO,
-        count_of(pool, NCP_OPTION_LATENCY_SAMPLES));
+    int rc = ncp__engine_init(engine, &limits,
+                              ncp__pool_num(pool, NCP_OPTION_IDLE_ORDER) ==
+                                  NCP_IDLE_FIFO,
+                              count_of(pool, NCP_OPTION_LATENCY_SAMPLES));
     if (rc != NCP_OK)
         return rc;
     apply_gatekeeper(pool);
@@ -479,7 +478,8 @@ void ncp__pool_take_away_all(ncp_pool *pool)
             &ncp__engine_slot(engine, index)->word, memory_order_acquire);
         if (ncp__word_state(word) == NCP__LEASED)
             (void)ncp__conn_take_away(pool, index, ncp__word_generation(word),
-                                      NCP__TAKEN, NCP_REASON_POOL_CLOSED, &copy);
+                                      NCP__TAKEN, NCP_REASON_POOL_CLOSED,
+                                      &copy);
     }
 }
 
@@ -516,8 +516,8 @@ int ncp_pool_flush(ncp_pool *pool)
 
     if (pool == NULL)
         return NCP_EINVAL;
-    int rc = ncp__engine_flush(&pool->engine, ncp__engine_now(&pool->engine),
-                               &acts);
+    int rc =
+        ncp__engine_flush(&pool->engine, ncp__engine_now(&pool->engine), &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return rc;
 }

@@ -46,17 +46,18 @@ struct ncp_pool {
     struct ncp_config config; /* as corrected; numbers change under the lock */
     atomic_int handles;
     atomic_int refs;
-    atomic_bool orphaned; /* no handles left */
-    bool settled;         /* engine's lock */
+    atomic_bool orphaned;     /* no handles left */
+    bool settled;             /* engine's lock */
     _Atomic int close_status; /* the first close error */
-    int wake_fd; /* ends an accept in progress; -1 */
+    int wake_fd;              /* ends an accept in progress; -1 */
 
     /* service's lock: slots that wait for a worker, linked by slot.link */
     uint32_t job_head, job_tail;
     /* engine's lock */
     uint32_t checks_out; /* health checks that run or wait for a worker */
     uint32_t events_out; /* work events that were not polled, tickets */
-    uint32_t work_head, work_tail; /* pull: for the queue, linked by slot.link */
+    uint32_t work_head,
+        work_tail; /* pull: for the queue, linked by slot.link */
     /* queue's lock */
     struct ncp_pool *work_next;
     bool in_queue;
@@ -151,9 +152,9 @@ int ncp__pool_act(ncp_pool *pool, struct ncp__acts *acts, uint32_t mine);
 
 static inline bool ncp__acts_empty(const struct ncp__acts *acts)
 {
-    return acts->close_head == NCP__NO_SLOT && acts->dial_head == NCP__NO_SLOT &&
-           acts->decided_head == NULL && !acts->nobody_needs &&
-           !acts->due_changed && !acts->signal;
+    return acts->close_head == NCP__NO_SLOT &&
+           acts->dial_head == NCP__NO_SLOT && acts->decided_head == NULL &&
+           !acts->nobody_needs && !acts->due_changed && !acts->signal;
 }
 
 /* ------------------------------------------------------------------ conn.c */
@@ -230,8 +231,8 @@ int ncp__stack_text(const ncp_pool *pool, uint32_t index, char *buffer,
 
 /* ------------------------------------------------------------------- log.c */
 
-#define NCP__LOGS(pool, level)                                                \
-    NCP__UNLIKELY((pool)->config.log != NULL &&                               \
+#define NCP__LOGS(pool, level)                                                 \
+    NCP__UNLIKELY((pool)->config.log != NULL &&                                \
                   ncp__pool_num((pool), NCP_OPTION_LOG_LEVEL) >= (level))
 
 /* One line of key=value pairs; does nothing below the level. */

@@ -14,7 +14,7 @@ enum { TICKETS_A_CHUNK = 32, TICKET_INDEX_BITS = 20 };
 struct ncp__tickets {
     struct ncp__waiter **chunk;
     uint32_t chunks, room;
-    uint32_t free;  /* linked by waiter.link */
+    uint32_t free; /* linked by waiter.link */
 };
 
 /* ------------------------------------------------------------------------ tickets */
@@ -53,7 +53,8 @@ static struct ncp__waiter *ticket_at(const struct ncp__tickets *tickets,
 static bool widen(struct ncp__tickets *tickets)
 {
     uint32_t room = tickets->room == 0 ? 8 : tickets->room * 2;
-    struct ncp__waiter **chunk = ncp__alloc(room * sizeof(struct ncp__waiter *));
+    struct ncp__waiter **chunk =
+        ncp__alloc(room * sizeof(struct ncp__waiter *));
 
     if (chunk == NULL)
         return false;
@@ -367,8 +368,7 @@ static int answer_conn(ncp_pool *pool, struct ncp__waiter *waiter,
                                  memory_order_relaxed);
         ncp__engine_unlock(engine);
         out->type = NCP_EVENT_CHECK;
-        out->timeout_ms =
-            ncp__pool_num(pool, NCP_OPTION_HEALTH_CHECK_TIMEOUT);
+        out->timeout_ms = ncp__pool_num(pool, NCP_OPTION_HEALTH_CHECK_TIMEOUT);
         return NCP_OK;
     }
     ncp__engine_count_end(engine, waiter, NCP_OK, reused);
@@ -437,8 +437,7 @@ struct pending {
 
 static struct pending name(ncp_pool *pool, struct ncp__waiter *waiter)
 {
-    struct pending pending = {waiter->ticket, waiter->tag,
-                              waiter->deadline_ns};
+    struct pending pending = {waiter->ticket, waiter->tag, waiter->deadline_ns};
 
     ncp__engine_lock(&pool->engine);
     waiter->named = true;
@@ -603,11 +602,11 @@ static int claim_reservation(ncp_pool *pool, ncp_lease reservation,
         return NCP_EINVALIDCONN;
     ncp__engine_lock(&pool->engine);
     bool told = slot->work == 0;
-    bool ours = told && atomic_compare_exchange_strong_explicit(
-                            &slot->word, &word,
-                            ncp__word(ncp__next_generation(generation),
-                                      NCP__CREATING),
-                            memory_order_acq_rel, memory_order_relaxed);
+    bool ours =
+        told && atomic_compare_exchange_strong_explicit(
+                    &slot->word, &word,
+                    ncp__word(ncp__next_generation(generation), NCP__CREATING),
+                    memory_order_acq_rel, memory_order_relaxed);
     ncp__engine_unlock(&pool->engine);
     *index = ncp__token_index(reservation);
     return ours ? NCP_OK : NCP_EINVALIDCONN;
@@ -771,8 +770,7 @@ static int finish_check(ncp_pool *pool, ncp_lease lease, bool healthy)
 
     if (slot == NULL)
         return NCP_EINVALIDCONN;
-    uint64_t word =
-        ncp__word(ncp__token_generation(lease), NCP__CHECKING);
+    uint64_t word = ncp__word(ncp__token_generation(lease), NCP__CHECKING);
     if (atomic_load_explicit(&slot->word, memory_order_acquire) != word ||
         !ncp__engine_check_done(engine, ncp__token_index(lease), healthy,
                                 ncp__engine_now(engine), &acts))
@@ -835,7 +833,8 @@ int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
                                              : ncp_pool_put(pool, lease);
     if (status != NULL)
         *status = rc;
-    int count = queue != NULL && usable ? ncp_queue_poll(queue, events, max) : 0;
+    int count =
+        queue != NULL && usable ? ncp_queue_poll(queue, events, max) : 0;
     ncp__queue_unhush(queue);
     return count;
 }
@@ -953,9 +952,8 @@ static int take(ncp_pool *pool, ncp_ticket ticket, ncp_event *out)
         (void)standing(pool, ticket, &deadline_ns);
         if (ncp__engine_now(engine) < deadline_ns)
             return rc;
-        return abandon(pool, ticket, NCP_ETIMEOUT) == NCP_OK
-                   ? NCP_ETIMEOUT
-                   : NCP_EINVALIDCONN;
+        return abandon(pool, ticket, NCP_ETIMEOUT) == NCP_OK ? NCP_ETIMEOUT
+                                                             : NCP_EINVALIDCONN;
     }
     if (rc != NCP_OK)
         return rc;

@@ -36,10 +36,11 @@ void ncp__get_reject(ncp_pool *pool, uint32_t index, int reason)
 static bool is_healthy(ncp_pool *pool, const struct ncp_conn *conn)
 {
     int fd = conn->slot->fd;
-    bool healthy = pool->config.conn[NCP_CALLBACK_CHECKER] != NULL
-                       ? ncp__conn_call(conn, NCP_CALLBACK_CHECKER,
-                                        NCP_REASON_NONE, NCP_EUNHEALTHY) == NCP_OK
-                       : fd < 0 || ncp__net.alive(fd);
+    bool healthy =
+        pool->config.conn[NCP_CALLBACK_CHECKER] != NULL
+            ? ncp__conn_call(conn, NCP_CALLBACK_CHECKER, NCP_REASON_NONE,
+                             NCP_EUNHEALTHY) == NCP_OK
+            : fd < 0 || ncp__net.alive(fd);
 
     ncp__engine_count_check(&pool->engine, healthy);
     return healthy;
@@ -395,9 +396,8 @@ static inline int get(ncp_pool *pool, const struct get *get, ncp_lease *out)
     struct ncp__engine *engine = &pool->engine;
     struct ncp__acts acts = NCP__NO_ACTS;
     uint64_t since_ns = is_sampled(pool) ? ncp__engine_now(engine) : 0;
-    uint32_t index =
-        ncp__engine_fast_get(engine, get->protocol, get->ip,
-                             ncp__engine_now_coarse(engine), &acts);
+    uint32_t index = ncp__engine_fast_get(
+        engine, get->protocol, get->ip, ncp__engine_now_coarse(engine), &acts);
 
     if (NCP__UNLIKELY(!ncp__acts_empty(&acts)))
         ncp__pool_act(pool, &acts, NCP__NO_SLOT);

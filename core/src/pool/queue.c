@@ -55,8 +55,8 @@ static void close_listener(ncp_queue *queue)
 
 void ncp__queue_unref(ncp_queue *queue)
 {
-    if (queue == NULL || atomic_fetch_sub_explicit(&queue->refs, 1,
-                                                   memory_order_acq_rel) != 1)
+    if (queue == NULL ||
+        atomic_fetch_sub_explicit(&queue->refs, 1, memory_order_acq_rel) != 1)
         return;
     ncp__registry_remove_queue(queue);
     close_listener(queue);
@@ -252,8 +252,8 @@ int ncp_queue_poll(ncp_queue *queue, ncp_event *events, int max)
     while (count < max && (pool = take_pool_locked(queue)) != NULL) {
         bool more;
         pthread_mutex_unlock(&queue->lock);
-        count += ncp__pull_work_events(pool, events + count, max - count,
-                                       &more);
+        count +=
+            ncp__pull_work_events(pool, events + count, max - count, &more);
         if (more)
             ncp__queue_push_pool(queue, pool);
         ncp__pool_settle(pool);
@@ -331,7 +331,8 @@ int ncp_queue_accept(ncp_queue *queue)
         return NCP_EINVAL;
     if (queue->listen_fd < 0)
         return NCP_ESTATE;
-    int fd = accept4(queue->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd =
+        accept4(queue->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ||
                        errno == ECONNABORTED

@@ -14,14 +14,15 @@ enum { MAX_WORKERS = 256 };
 
 static struct {
     pthread_mutex_t lock;
-    ncp_pool *ready_head, *ready_tail; /* pools with jobs, linked by ready_next */
-    uint32_t pools;                    /* that take part */
-    uint32_t jobs;                     /* that wait for a worker */
+    ncp_pool *ready_head,
+        *ready_tail; /* pools with jobs, linked by ready_next */
+    uint32_t pools;  /* that take part */
+    uint32_t jobs;   /* that wait for a worker */
     uint32_t workers, idle;
-    bool housekeeper;                  /* it runs */
-    atomic_uint work_word;             /* moved on: a job, or time to go */
-    atomic_uint keep_word;             /* moved on: look at the pools again */
-    ncp_pool *members;                 /* linked by member_next */
+    bool housekeeper;      /* it runs */
+    atomic_uint work_word; /* moved on: a job, or time to go */
+    atomic_uint keep_word; /* moved on: look at the pools again */
+    ncp_pool *members;     /* linked by member_next */
     uint64_t pass;
 } service = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -143,8 +144,8 @@ static void run_job(ncp_pool *pool, uint32_t index)
  * again on return. */
 static bool wait_for_job_locked(void)
 {
-    unsigned word = atomic_load_explicit(&service.work_word,
-                                         memory_order_seq_cst);
+    unsigned word =
+        atomic_load_explicit(&service.work_word, memory_order_seq_cst);
     uint64_t until_ns = ncp__monotonic_ns() + IDLE_NS;
 
     if (service.pools == 0)
@@ -251,8 +252,8 @@ static void *housekeeper(void *unused)
     defers_closes = true;
     pthread_mutex_lock(&service.lock);
     while (service.pools != 0) {
-        unsigned word = atomic_load_explicit(&service.keep_word,
-                                             memory_order_seq_cst);
+        unsigned word =
+            atomic_load_explicit(&service.keep_word, memory_order_seq_cst);
         uint64_t next_ns = keep_house_locked();
         if (service.pools == 0)
             break;

@@ -7,7 +7,7 @@ static const struct {
     int kind;
     const char *name, *unit, *help;
 } counters[NCP_COUNTER_COUNT] = {
-#define ROW(counter, kind, name, unit, help)                                  \
+#define ROW(counter, kind, name, unit, help)                                   \
     [NCP_COUNTER_##counter] = {NCP_KIND_##kind, name, unit, help}
     ROW(CREATED, CUMULATIVE, "created", "", "connections that joined the pool"),
     ROW(CLOSED, CUMULATIVE, "closed", "", "connections that left it"),
@@ -39,7 +39,8 @@ static const struct {
     ROW(EVICTED, CUMULATIVE, "evicted", "", "leases taken away as leaked"),
     ROW(REUSED, CUMULATIVE, "reused", "",
         "gets served by a connection that existed"),
-    ROW(CANCELED, CUMULATIVE, "canceled", "", "failed gets that were cancelled"),
+    ROW(CANCELED, CUMULATIVE, "canceled", "",
+        "failed gets that were cancelled"),
     ROW(DETACHED, CUMULATIVE, "detached", "", "closed: taken out of the pool"),
     ROW(AVERAGE_REUSE, DERIVED, "average_reuse", "millionths",
         "reused / created"),

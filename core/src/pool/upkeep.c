@@ -21,7 +21,8 @@ static uint64_t check_due(const ncp_pool *pool, const struct ncp__slot *slot)
     uint64_t last_ns =
         slot->checked_ns != 0 ? slot->checked_ns : slot->created_ns;
 
-    return last_ns + ncp__pool_option_ns(pool, NCP_OPTION_HEALTH_CHECK_INTERVAL);
+    return last_ns +
+           ncp__pool_option_ns(pool, NCP_OPTION_HEALTH_CHECK_INTERVAL);
 }
 
 /* Reserves the slots of a chunk whose check is due, at most `room` of them. A
@@ -33,9 +34,8 @@ static uint32_t reserve_due(ncp_pool *pool, uint32_t chunk, uint64_t now_ns,
     uint32_t count = 0;
 
     ncp__engine_lock(engine);
-    uint64_t mask =
-        atomic_load_explicit(&ncp__chunk_at(&engine->slots, chunk)->idle,
-                             memory_order_relaxed);
+    uint64_t mask = atomic_load_explicit(
+        &ncp__chunk_at(&engine->slots, chunk)->idle, memory_order_relaxed);
     for (; mask != 0; mask &= mask - 1) {
         uint32_t index =
             chunk * NCP__CHUNK_SLOTS + (uint32_t)__builtin_ctzll(mask);
@@ -99,8 +99,8 @@ static void check_health(ncp_pool *pool, uint64_t now_ns)
     /* What is borrowed now may come back overdue, what is new is due later. */
     pool->next_check_ns = now_ns + interval_ns / 2 + 1;
     for (uint32_t chunk = 0; chunk < chunks; chunk++) {
-        uint32_t count = reserve_due(pool, chunk, now_ns, room_for_checks(pool),
-                                     reserved);
+        uint32_t count =
+            reserve_due(pool, chunk, now_ns, room_for_checks(pool), reserved);
         for (uint32_t i = 0; i < count; i++)
             check_reserved(pool, reserved[i]);
     }
@@ -160,14 +160,12 @@ static uint64_t overdue_in(ncp_pool *pool, uint32_t chunk, uint64_t now_ns,
 
     *overdue = 0;
     ncp__engine_lock(engine);
-    uint64_t mask =
-        atomic_load_explicit(&ncp__chunk_at(&engine->slots, chunk)->checking,
-                             memory_order_relaxed);
+    uint64_t mask = atomic_load_explicit(
+        &ncp__chunk_at(&engine->slots, chunk)->checking, memory_order_relaxed);
     for (; mask != 0; mask &= mask - 1) {
         uint64_t bit = mask & -mask;
         struct ncp__slot *slot = ncp__engine_slot(
-            engine,
-            chunk * NCP__CHUNK_SLOTS + (uint32_t)__builtin_ctzll(mask));
+            engine, chunk * NCP__CHUNK_SLOTS + (uint32_t)__builtin_ctzll(mask));
         uint64_t end_ns = slot->checked_ns + timeout_ns;
         if (now_ns > end_ns)
             *overdue |= bit;
@@ -222,9 +220,8 @@ static void tell_leak(ncp_pool *pool, const struct lease_view *lease,
              (unsigned long long)ncp__token(ncp__word_generation(lease->word),
                                             lease->index),
              (unsigned long long)(lease->age_ns / NCP__NS_PER_MS),
-             (unsigned long long)((flags & NCP__FLAG_TAGGED) != 0
-                                      ? slot->of.tag
-                                      : 0),
+             (unsigned long long)((flags & NCP__FLAG_TAGGED) != 0 ? slot->of.tag
+                                                                  : 0),
              stack);
     (void)ncp__conn_call(&conn, NCP_CALLBACK_ON_LEAK, reason, NCP_EHOOK);
 }
@@ -278,13 +275,14 @@ static void find_leaks(ncp_pool *pool, uint64_t now_ns)
         ncp__chunk_count(&engine->slots) * (uint32_t)NCP__CHUNK_SLOTS;
 
     for (uint32_t index = 0; index < count; index++) {
-        struct lease_view lease = {ncp__engine_slot(engine, index), index, 0, 0};
+        struct lease_view lease = {ncp__engine_slot(engine, index), index, 0,
+                                   0};
         lease.word =
             atomic_load_explicit(&lease.slot->word, memory_order_acquire);
         if (ncp__word_state(lease.word) != NCP__LEASED)
             continue;
-        uint64_t since_ns = atomic_load_explicit(&lease.slot->touched_ns,
-                                                 memory_order_relaxed);
+        uint64_t since_ns =
+            atomic_load_explicit(&lease.slot->touched_ns, memory_order_relaxed);
         lease.age_ns = now_ns > since_ns ? now_ns - since_ns : 0;
         judge_lease(pool, &lease);
     }
@@ -321,7 +319,8 @@ static void plan(ncp_pool *pool, uint64_t now_ns)
     pool->next_leak_ns = NCP__NEVER;
     if (checks_health(pool))
         pool->next_check_ns =
-            now_ns + ncp__pool_option_ns(pool, NCP_OPTION_HEALTH_CHECK_INTERVAL);
+            now_ns +
+            ncp__pool_option_ns(pool, NCP_OPTION_HEALTH_CHECK_INTERVAL);
     if (finds_leaks(pool))
         pool->next_leak_ns =
             now_ns + ncp__pool_option_ns(pool, NCP_OPTION_LEAK_INTERVAL);
@@ -351,9 +350,9 @@ void ncp__upkeep_at(ncp_pool *pool, uint64_t due_ns)
         atomic_load_explicit(&pool->due_ns, memory_order_seq_cst);
 
     while (due_ns < planned_ns)
-        if (atomic_compare_exchange_weak_explicit(
-                &pool->due_ns, &planned_ns, due_ns, memory_order_seq_cst,
-                memory_order_seq_cst)) {
+        if (atomic_compare_exchange_weak_explicit(&pool->due_ns, &planned_ns,
+                                                  due_ns, memory_order_seq_cst,
+                                                  memory_order_seq_cst)) {
             if (pool->engine.clock == NULL && !pool->pull)
                 ncp__service_kick();
             return;
@@ -394,7 +393,8 @@ static void keep(ncp_pool *pool)
     if (now_ns >= pool->next_cleanup_ns)
         clean_up(pool, now_ns, &acts);
     if (pool->pull)
-        pool->next_ticket_ns = ncp__engine_expire_tickets(engine, now_ns, &acts);
+        pool->next_ticket_ns =
+            ncp__engine_expire_tickets(engine, now_ns, &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     if (checks_health(pool) && now_ns >= pool->next_check_ns)
         check_health(pool, now_ns);
