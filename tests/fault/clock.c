@@ -148,7 +148,9 @@ static void standing_clock(void)
 
 static void jump_ends_the_waits_it_passes(void)
 {
-    struct bench *bench = bench_new(0, NULL);
+    static const struct setting settings[] = {{NCP_OPTION_LEAK_TIMEOUT, 0},
+                                              {0, 0}};
+    struct bench *bench = bench_new(0, settings);
     struct getter limited, patient;
     ncp_lease lease[MAX];
     uint64_t value[NCP_COUNTER_COUNT];
