@@ -344,9 +344,9 @@ void ncp__engine_dialed(struct ncp__engine *engine, uint32_t index,
     slot->ip = (uint8_t)made->ip;
     slot->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
     slot->created_ns = now_ns;
-    atomic_store_explicit(&slot->flags,
-                          made->nonblocking ? NCP__FLAG_NONBLOCKING : 0,
-                          memory_order_relaxed);
+    uint8_t flags = made->nonblocking ? NCP__FLAG_NONBLOCKING : 0;
+    flags |= made->datagram ? NCP__FLAG_DATAGRAM : 0;
+    atomic_store_explicit(&slot->flags, flags, memory_order_relaxed);
     release_permit(engine, slot);
     ncp__begin_dials_locked(engine, now_ns, acts);
     ncp__engine_unlock(engine);
@@ -810,6 +810,9 @@ void ncp__engine_renew(struct ncp__engine *engine, uint32_t index,
     slot->fd = made->fd;
     slot->protocol = (uint8_t)made->protocol;
     slot->ip = (uint8_t)made->ip;
+    if (!made->datagram)
+        atomic_fetch_and_explicit(&slot->flags, (uint8_t)~NCP__FLAG_DATAGRAM,
+                                  memory_order_relaxed);
     begin_life(engine, slot, now_ns);
     tally->current_by_protocol[slot->protocol]++;
     tally->current_by_ip[slot->ip]++;

@@ -45,6 +45,7 @@ struct ncp__made {
     int32_t fd;
     int protocol, ip;
     bool nonblocking;
+    bool datagram; /* it is a UDP socket, not only called one */
 };
 
 static inline struct ncp__made ncp__made(uint64_t handle, int fd, int protocol,
@@ -110,8 +111,11 @@ struct ncp__dial_error {
 
 struct ncp__engine {
     _Atomic uint64_t gate __attribute__((aligned(NCP__CACHE_LINE)));
-    _Atomic uint64_t get_mask;     /* which bits of the gate stop a fast get */
-    _Atomic uint32_t epoch;        /* moved on by a flush */
+    _Atomic uint64_t get_mask; /* which bits of the gate stop a fast get */
+    _Atomic uint32_t epoch;    /* moved on by a flush */
+    /* The time, as written by the housekeeper while the pool is busy; 0: read
+     * the clock. */
+    _Atomic uint64_t tick_ns;
     _Atomic uint32_t idle_limited; /* max_idle < max: puts take the lock */
     ncp_clock_fn clock;            /* NULL: the system's */
     void *clock_user;
@@ -168,9 +172,14 @@ static inline uint64_t ncp__engine_now(const struct ncp__engine *engine)
                                  : ncp__monotonic_ns();
 }
 
-/* For ages: may lag by a few milliseconds. */
+/* For ages: may lag by some milliseconds. */
 static inline uint64_t ncp__engine_now_coarse(const struct ncp__engine *engine)
 {
+    uint64_t tick_ns =
+        atomic_load_explicit(&engine->tick_ns, memory_order_relaxed);
+
+    if (NCP__LIKELY(tick_ns != 0))
+        return tick_ns;
     return engine->clock != NULL ? engine->clock(engine->clock_user)
                                  : ncp__monotonic_coarse_ns();
 }

@@ -65,6 +65,9 @@ void ncp__idle_failed(struct ncp__idle *idle, uint32_t index);
 uint32_t ncp__idle_take_oldest(struct ncp__idle *idle, int unless_protocol,
                                int unless_ip);
 
+/* Takes every idle slot of a chunk at once: their bits. */
+uint64_t ncp__idle_sweep(struct ncp__idle *idle, uint32_t chunk);
+
 /* How many are idle, those under check included. */
 uint32_t ncp__idle_count(const struct ncp__idle *idle);
 

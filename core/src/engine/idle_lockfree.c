@@ -400,6 +400,15 @@ uint32_t ncp__idle_take_oldest(struct ncp__idle *idle, int unless_protocol,
     }
 }
 
+uint64_t ncp__idle_sweep(struct ncp__idle *idle, uint32_t chunk)
+{
+    struct ncp__chunk *swept = ncp__chunk_at(idle->slots, chunk);
+
+    if (idle_mask(swept) == 0)
+        return 0;
+    return atomic_exchange_explicit(&swept->idle, 0, memory_order_acq_rel);
+}
+
 uint32_t ncp__idle_count(const struct ncp__idle *idle)
 {
     uint32_t chunks = ncp__chunk_count(idle->slots);

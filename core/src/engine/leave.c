@@ -429,6 +429,7 @@ void ncp__engine_forked(struct ncp__engine *engine,
     engine->closing = engine->out = 0;
     engine->dials = NCP__NO_SLOT;
     engine->retry_ns = NCP__NEVER;
+    atomic_store_explicit(&engine->tick_ns, 0, memory_order_relaxed);
     engine->prewarm.ended = true;
     tally->closed = tally->created;
     tally->failed += tally->in_flight;

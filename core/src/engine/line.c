@@ -153,10 +153,16 @@ static bool serve_one_locked(struct ncp__engine *engine, uint64_t now_ns,
 void ncp__close_idle_locked(struct ncp__engine *engine, int reason,
                             uint64_t now_ns, struct ncp__acts *acts)
 {
-    uint32_t index;
+    uint32_t chunks = ncp__chunk_count(&engine->slots);
 
-    while ((index = ncp__idle_take_oldest(&engine->idle, 0, 0)) != NCP__NO_SLOT)
-        ncp__begin_close_locked(engine, index, reason, now_ns, acts);
+    for (uint32_t chunk = 0; chunk < chunks; chunk++) {
+        uint64_t mask = ncp__idle_sweep(&engine->idle, chunk);
+        for (; mask != 0; mask &= mask - 1)
+            ncp__begin_close_locked(engine,
+                                    chunk * NCP__CHUNK_SLOTS +
+                                        (uint32_t)__builtin_ctzll(mask),
+                                    reason, now_ns, acts);
+    }
 }
 
 void ncp__serve_locked(struct ncp__engine *engine, uint64_t now_ns,

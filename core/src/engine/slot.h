@@ -45,8 +45,9 @@ enum {
     NCP__FLAG_LEAK_SEEN = 2,
     NCP__FLAG_TAGGED = 4,
     NCP__FLAG_STACK = 8,
-    NCP__FLAG_NONBLOCKING = 16, /* the dialer left it non-blocking */
-    NCP__FLAG_BORROW_CHECK = 32 /* pull: the borrower checks it first */
+    NCP__FLAG_NONBLOCKING = 16,  /* the dialer left it non-blocking */
+    NCP__FLAG_BORROW_CHECK = 32, /* pull: the borrower checks it first */
+    NCP__FLAG_DATAGRAM = 64 /* a UDP socket: stale datagrams can be dropped */
 };
 
 /* slot.dial_flags, guarded by the engine's lock */

@@ -47,6 +47,7 @@ static void transport_set_nonblocking(int fd, bool on)
 const struct ncp__transport ncp__net = {
     .dialer_new = ncp__dialer_new,
     .target_check = ncp__target_check,
+    .wait_client = ncp__wait_client,
     .accept = ncp__accept,
     .detect = ncp__detect,
     .alive = ncp__alive,

@@ -42,9 +42,6 @@ int ncp__udp_drain(int fd, int64_t timeout_ms, int max_packets, int *out)
     int errors = 0;
 
     *out = 0;
-    if (!is_udp(fd))
-        return NCP_OK;
-
     uint64_t deadline =
         ncp__deadline_in(timeout_ms > 0 ? timeout_ms : DEFAULT_TIMEOUT_MS);
     while (*out < most && errors < most) {
@@ -64,9 +61,10 @@ int ncp__udp_drain(int fd, int64_t timeout_ms, int max_packets, int *out)
 int ncp_udp_drain(int fd, int64_t timeout_ms, int max_packets, int *out)
 {
     int dropped = 0;
-    int status = fd < 0 ? NCP_EINVAL
-                        : ncp__udp_drain(fd, timeout_ms, max_packets, &dropped);
+    int status = fd < 0 ? NCP_EINVAL : NCP_OK;
 
+    if (status == NCP_OK && is_udp(fd))
+        status = ncp__udp_drain(fd, timeout_ms, max_packets, &dropped);
     if (out != NULL)
         *out = dropped;
     return status;

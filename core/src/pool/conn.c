@@ -127,3 +127,12 @@ void ncp__conn_abandoned(ncp_pool *pool, uint32_t index)
     if (copy.fd >= 0 && !pool->pull)
         (void)let_go(&conn, copy.reason);
 }
+
+bool ncp__is_datagram(int fd)
+{
+    int protocol = NCP_PROTOCOL_UNKNOWN, ip;
+
+    if (fd >= 0)
+        ncp__net.detect(fd, &protocol, &ip);
+    return protocol == NCP_PROTOCOL_UDP;
+}

@@ -98,6 +98,19 @@ void ncp_dial_fail(ncp_dial *dial, int64_t code, const char *text)
     snprintf(dial->text, sizeof(dial->text), "%s", text == NULL ? "" : text);
 }
 
+/* Whether it is still wanted after waiting for a worker or for a client; when
+ * not, it has been ended. */
+static bool still_wanted(ncp_pool *pool, uint32_t index)
+{
+    struct ncp__engine *engine = &pool->engine;
+    struct ncp__acts acts = NCP__NO_ACTS;
+    bool wanted = ncp__engine_dial_wanted(engine, index,
+                                          ncp__engine_now(engine), &acts);
+
+    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+    return wanted;
+}
+
 /* ------------------------------------------------------------------- accepting */
 
 void ncp__dial_interrupt(const ncp_pool *pool)
@@ -116,29 +129,44 @@ static void drain_interrupts(const ncp_pool *pool)
         return;
 }
 
-/* Accepts from the listener for as long as somebody waits. NCP_ECANCELED: the
- * dial was ended, nobody does. */
+/* Such as "accept: Too many open files". */
+static int accept_failed(ncp_dial *dial, const char *call)
+{
+    int error = errno;
+    char buffer[64], text[sizeof(dial->text)];
+
+    snprintf(text, sizeof(text), "%s: %s", call,
+             strerror_r(error, buffer, sizeof(buffer)));
+    ncp_dial_fail(dial, error, text);
+    return NCP_EDIAL;
+}
+
+/* Accepts from the listener for as long as somebody waits: whoever that is may
+ * have left while we waited, so it is asked before a client is taken.
+ * NCP_ECANCELED: the dial was ended, nobody waits. */
 static int accept_one(ncp_pool *pool, uint32_t index, ncp_dial *dial)
 {
     int listener = (int)ncp__pool_num(pool, NCP_OPTION_LISTENER_FD);
-    struct ncp__acts acts = NCP__NO_ACTS;
     int fd = -1;
 
     for (;;) {
-        int rc = ncp__net.accept(&pool->config, listener, pool->wake_fd, -1,
-                                 &fd);
-        if (rc == NCP_OK)
-            return ncp_dial_done_fd(dial, fd);
-        if (rc != NCP_EAGAIN) {
-            ncp_dial_fail(dial, errno, "accept failed");
-            return NCP_EDIAL;
-        }
-        drain_interrupts(pool);
-        if (!ncp__engine_dial_wanted(&pool->engine, index,
-                                     ncp__engine_now(&pool->engine), &acts)) {
-            ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+        int waited = ncp__net.wait_client(listener, pool->wake_fd, -1);
+        if (waited == NCP_EAGAIN)
+            drain_interrupts(pool);
+        else if (waited != NCP_OK)
+            return accept_failed(dial, "poll");
+        if (!still_wanted(pool, index)) {
+            /* The interrupt may have been for others as well. */
+            ncp__dial_interrupt(pool);
             return NCP_ECANCELED;
         }
+        if (waited == NCP_EAGAIN)
+            continue;
+        int rc = ncp__net.accept(&pool->config, listener, &fd);
+        if (rc == NCP_OK)
+            return ncp_dial_done_fd(dial, fd);
+        if (rc != NCP_EAGAIN)
+            return accept_failed(dial, "accept");
     }
 }
 
@@ -207,6 +235,7 @@ static int created(ncp_pool *pool, uint32_t index, ncp_dial *dial)
     if (ncp__pool_num(pool, NCP_OPTION_RESTORE_BLOCKING) != 0 &&
         dial->made.fd >= 0)
         dial->made.nonblocking = ncp__net.nonblocking(dial->made.fd) == 1;
+    dial->made.datagram = ncp__is_datagram(dial->made.fd);
     ncp__engine_dialed(engine, index, &dial->made, ncp__engine_now(engine),
                        &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
@@ -234,18 +263,6 @@ static void succeed(ncp_pool *pool, uint32_t index)
     else
         ncp__engine_connected(engine, index, ncp__engine_now(engine), &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
-}
-
-/* Whether it is still wanted after waiting for a worker. */
-static bool still_wanted(ncp_pool *pool, uint32_t index)
-{
-    struct ncp__engine *engine = &pool->engine;
-    struct ncp__acts acts = NCP__NO_ACTS;
-    bool wanted = ncp__engine_dial_wanted(engine, index,
-                                          ncp__engine_now(engine), &acts);
-
-    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
-    return wanted;
 }
 
 void ncp__dial_run(ncp_pool *pool, uint32_t index)

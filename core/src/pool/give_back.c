@@ -46,7 +46,8 @@ static void restore_blocking(const struct ncp__slot *slot)
 /* The next borrower sees nothing of this lease. */
 static void wipe(struct ncp__slot *slot)
 {
-    const uint8_t kept = NCP__FLAG_UNHEALTHY | NCP__FLAG_NONBLOCKING;
+    const uint8_t kept =
+        NCP__FLAG_UNHEALTHY | NCP__FLAG_NONBLOCKING | NCP__FLAG_DATAGRAM;
     uint8_t flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
 
     if (NCP__LIKELY((flags & ~kept) == 0))
@@ -71,12 +72,23 @@ static int return_work(ncp_pool *pool, uint32_t index)
     return NCP_OK;
 }
 
+/* A pool that is used much gets its time from the housekeeper. */
+static inline uint64_t put_time(ncp_pool *pool)
+{
+    const struct ncp__engine *engine = &pool->engine;
+
+    if (NCP__UNLIKELY(
+            atomic_load_explicit(&engine->tick_ns, memory_order_relaxed) == 0))
+        ncp__tick_wanted(pool);
+    return ncp__engine_now_coarse(engine);
+}
+
 static int put_owned(ncp_pool *pool, uint32_t index)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__acts acts = NCP__NO_ACTS;
-    uint64_t now_ns = ncp__engine_now_coarse(engine);
+    uint64_t now_ns = put_time(pool);
     int reason = ncp__engine_expired(engine, slot, now_ns, true);
 
     if (NCP__UNLIKELY(ncp__engine_closed(engine)))

@@ -259,6 +259,7 @@ int ncp_lease_renew(ncp_pool *pool, ncp_lease lease, uint64_t handle, int fd,
 {
     struct ncp__made made = ncp__made(handle, fd, protocol, ip);
 
+    made.datagram = ncp__is_datagram(fd);
     if (pool == NULL)
         return NCP_EINVAL;
     if (ncp__lease_slot(pool, lease) == NULL)

@@ -241,6 +241,21 @@ static int init_engine(ncp_pool *pool)
     return NCP_OK;
 }
 
+/* Ages that are judged to the millisecond want the clock itself. */
+static bool is_coarse(const ncp_pool *pool)
+{
+    static const int ages[] = {NCP_OPTION_IDLE_TIMEOUT, NCP_OPTION_MAX_LIFETIME,
+                               NCP_OPTION_LEAK_TIMEOUT};
+    const int64_t shortest_ms = 10000;
+
+    for (size_t i = 0; i < sizeof(ages) / sizeof(ages[0]); i++) {
+        int64_t age_ms = ncp__pool_num(pool, ages[i]);
+        if (age_ms != 0 && age_ms < shortest_ms)
+            return false;
+    }
+    return pool->engine.clock == NULL && !pool->pull;
+}
+
 /* Everything that can fail; what was made is undone by the caller. */
 static int build(ncp_pool *pool, const ncp_config *config)
 {
@@ -311,6 +326,7 @@ int ncp_pool_new(ncp_config *config, ncp_pool **out)
     atomic_init(&pool->get_timeout_ms,
                 ncp__pool_num(pool, NCP_OPTION_GET_TIMEOUT));
     choose_work(pool);
+    ncp__service_set_ticks(pool, is_coarse(pool));
     ncp__upkeep_plan(pool, ncp__engine_now(&pool->engine));
     ncp__registry_add(pool);
     if (!pool->pull)
@@ -363,6 +379,7 @@ static int set_option(ncp_pool *pool, int option, int64_t value)
         atomic_store_explicit(&pool->get_timeout_ms,
                               ncp__pool_num(pool, NCP_OPTION_GET_TIMEOUT),
                               memory_order_relaxed);
+        ncp__service_set_ticks(pool, is_coarse(pool));
         ncp__upkeep_replan(pool);
         ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     }
@@ -406,6 +423,17 @@ int ncp_pool_resize(ncp_pool *pool, int64_t max_connections)
     return rc;
 }
 
+/* A lowered limit lowers what may not exceed it. */
+static int64_t in_force(const ncp_pool *pool, int option, int64_t value)
+{
+    int64_t max = ncp__pool_num(pool, NCP_OPTION_MAX_CONNECTIONS);
+
+    if (option != NCP_OPTION_MAX_IDLE_CONNECTIONS &&
+        option != NCP_OPTION_MIN_CONNECTIONS)
+        return value;
+    return max != 0 && max < value ? max : value;
+}
+
 int ncp_pool_option(const ncp_pool *pool, int option, int64_t *out)
 {
     int type = ncp_option_type(option);
@@ -419,7 +447,7 @@ int ncp_pool_option(const ncp_pool *pool, int option, int64_t *out)
         return type;
     if (type == NCP_TYPE_TEXT)
         return NCP_EINVALIDCONFIG;
-    *out = ncp__pool_num(pool, option);
+    *out = in_force(pool, option, ncp__pool_num(pool, option));
     return NCP_OK;
 }
 

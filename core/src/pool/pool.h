@@ -74,7 +74,10 @@ struct ncp_pool {
     struct ncp_pool *ready_next;
     struct ncp_pool *member_next, *member_previous;
     bool registered, in_service, ready;
-    uint64_t seen; /* pass of the housekeeper */
+    uint64_t seen;          /* pass of the housekeeper */
+    _Atomic bool ticks;     /* its ages are coarse enough for ticks */
+    uint32_t tick_order;    /* how many puts there had been */
+    uint64_t tick_since_ns; /* when that was noted */
 
     struct ncp__tickets *tickets; /* pull */
     struct ncp__stacks *stacks;   /* capture_stacks */
@@ -173,6 +176,8 @@ int ncp__conn_close(const struct ncp_conn *conn, int reason);
 bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
                          enum ncp__state state, int reason,
                          struct ncp__slot *copy);
+/* Whether it is a UDP socket. */
+bool ncp__is_datagram(int fd);
 /* The borrower of such a lease put it: the caller owns the slot. */
 int ncp__conn_taken_back(ncp_pool *pool, uint32_t index);
 /* Nobody may put it any more, or late: lets the descriptor go now. */
@@ -192,6 +197,10 @@ void ncp__service_join(ncp_pool *pool);
 void ncp__service_leave(ncp_pool *pool);
 /* Makes the housekeeper look when it is needed next. */
 void ncp__service_kick(void);
+/* Whether the housekeeper may tell this pool the time. */
+void ncp__service_set_ticks(ncp_pool *pool, bool on);
+/* The pool was used a while without ticks: the housekeeper may begin. */
+void ncp__tick_wanted(ncp_pool *pool);
 /* Whether there is a housekeeper: a thread may not have been to be had. */
 bool ncp__service_keeps_house(void);
 /* Whether this thread leaves closers to a worker; the housekeeper does. */

@@ -48,7 +48,9 @@ static bool is_healthy(ncp_pool *pool, const struct ncp_conn *conn)
 
 static bool is_clean(const ncp_pool *pool, const struct ncp__slot *slot)
 {
-    if (slot->protocol != NCP_PROTOCOL_UDP || slot->fd < 0)
+    uint8_t flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
+
+    if ((flags & NCP__FLAG_DATAGRAM) == 0)
         return true;
     int64_t timeout_ms = ncp__pool_num(pool, NCP_OPTION_UDP_CLEAR_TIMEOUT);
     int packets = (int)ncp__pool_num(pool, NCP_OPTION_MAX_BUFFER_CLEAR_PACKETS);

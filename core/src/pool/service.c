@@ -11,6 +11,9 @@
 
 enum { MAX_WORKERS = 256 };
 #define IDLE_NS (2 * 1000 * NCP__NS_PER_MS) /* a worker's patience */
+#define TICK_NS (10 * NCP__NS_PER_MS)
+
+enum { PUTS_BEFORE_TICKS = 1024 };
 
 static struct {
     pthread_mutex_t lock;
@@ -19,10 +22,10 @@ static struct {
     uint32_t pools;  /* that take part */
     uint32_t jobs;   /* that wait for a worker */
     uint32_t workers, idle;
-    bool housekeeper;      /* it runs */
-    atomic_uint work_word; /* moved on: a job, or time to go */
-    atomic_uint keep_word; /* moved on: look at the pools again */
-    ncp_pool *members;     /* linked by member_next */
+    atomic_bool housekeeper; /* it runs; changed under the lock */
+    atomic_uint work_word;   /* moved on: a job, or time to go */
+    atomic_uint keep_word;   /* moved on: look at the pools again */
+    ncp_pool *members;       /* linked by member_next */
     uint64_t pass;
 } service = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -228,6 +231,59 @@ static ncp_pool *next_due_locked(uint64_t now_ns, uint64_t *next_ns)
     return NULL;
 }
 
+/* Writes the time for a pool that was used since the last tick, and stops when
+ * it was not. Returns when to come again. */
+static uint64_t tick(ncp_pool *pool, uint64_t now_ns)
+{
+    struct ncp__engine *engine = &pool->engine;
+    uint32_t order =
+        atomic_load_explicit(&engine->idle.order, memory_order_relaxed);
+
+    if (!atomic_load_explicit(&pool->ticks, memory_order_relaxed))
+        return NCP__NEVER;
+    if (now_ns >= pool->tick_since_ns + TICK_NS) {
+        bool used = order != pool->tick_order;
+        pool->tick_order = order;
+        pool->tick_since_ns = now_ns;
+        atomic_store_explicit(&engine->tick_ns, used ? now_ns : 0,
+                              memory_order_relaxed);
+    }
+    if (atomic_load_explicit(&engine->tick_ns, memory_order_relaxed) == 0)
+        return NCP__NEVER;
+    return pool->tick_since_ns + TICK_NS;
+}
+
+void ncp__service_set_ticks(ncp_pool *pool, bool on)
+{
+    pthread_mutex_lock(&service.lock);
+    atomic_store_explicit(&pool->ticks, on, memory_order_relaxed);
+    if (!on)
+        atomic_store_explicit(&pool->engine.tick_ns, 0, memory_order_relaxed);
+    pthread_mutex_unlock(&service.lock);
+}
+
+void ncp__tick_wanted(ncp_pool *pool)
+{
+    uint32_t order =
+        atomic_load_explicit(&pool->engine.idle.order, memory_order_relaxed);
+
+    if (atomic_load_explicit(&pool->ticks, memory_order_relaxed) &&
+        order % PUTS_BEFORE_TICKS == PUTS_BEFORE_TICKS - 1)
+        ncp__service_kick();
+}
+
+static uint64_t tick_all_locked(uint64_t now_ns)
+{
+    uint64_t next_ns = NCP__NEVER;
+
+    for (ncp_pool *pool = service.members; pool != NULL;
+         pool = pool->member_next) {
+        uint64_t again_ns = tick(pool, now_ns);
+        next_ns = again_ns < next_ns ? again_ns : next_ns;
+    }
+    return next_ns;
+}
+
 /* Everything that is due, once; returns when to come again. Lock held. */
 static uint64_t keep_house_locked(void)
 {
@@ -243,7 +299,8 @@ static uint64_t keep_house_locked(void)
         pthread_mutex_lock(&service.lock);
         next_ns = NCP__NEVER;
     }
-    return next_ns;
+    uint64_t tick_ns = tick_all_locked(now_ns);
+    return tick_ns < next_ns ? tick_ns : next_ns;
 }
 
 static void *housekeeper(void *unused)
@@ -268,10 +325,7 @@ static void *housekeeper(void *unused)
 
 bool ncp__service_keeps_house(void)
 {
-    pthread_mutex_lock(&service.lock);
-    bool runs = service.housekeeper;
-    pthread_mutex_unlock(&service.lock);
-    return runs;
+    return atomic_load_explicit(&service.housekeeper, memory_order_relaxed);
 }
 
 void ncp__service_kick(void)
@@ -302,6 +356,7 @@ void ncp__service_leave(ncp_pool *pool)
     pthread_mutex_lock(&service.lock);
     if (pool->in_service) {
         pool->in_service = false;
+        atomic_store_explicit(&pool->engine.tick_ns, 0, memory_order_relaxed);
         if (pool->member_previous != NULL)
             pool->member_previous->member_next = pool->member_next;
         else

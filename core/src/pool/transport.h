@@ -13,18 +13,20 @@ struct ncp__transport {
     int (*dialer_new)(const struct ncp_config *config, struct ncp__hook **out);
     /* NCP_OK, or NCP_EINVALIDCONFIG with a sentence in `reason`. */
     int (*target_check)(const char *target, char *reason, size_t size);
-    /* Waits until a client can be accepted from `listener_fd`, `wake_fd` is
-     * readable (-> NCP_EAGAIN, nothing is read from it) or `timeout_ms` ended
-     * (-> NCP_ETIMEOUT; below 0 no limit). A client that vanished before the
-     * accept is no failure: it waits on. NCP_ESYS with errno otherwise
-     * (EMFILE, ...). The new descriptor is close-on-exec and blocking, with the
-     * socket options of `config`. Never blocks in accept itself, whatever the
-     * mode of the listener, and does not change that mode for others. */
-    int (*accept)(const struct ncp_config *config, int listener_fd, int wake_fd,
-                  int64_t timeout_ms, int *out_fd);
+    /* Waits for a client of `listener_fd`. NCP_OK: one may be there; NCP_EAGAIN:
+     * `wake_fd` is readable, nothing is read from it; NCP_ETIMEOUT (`timeout_ms`
+     * below 0 is no limit); NCP_ESYS with errno. */
+    int (*wait_client)(int listener_fd, int wake_fd, int64_t timeout_ms);
+    /* Takes a client that waits. Never blocks, because the pool has made the
+     * listener non-blocking: NCP_EAGAIN when nobody is there any more, which
+     * covers errors that pass and clients that have gone; NCP_ESYS with errno
+     * otherwise (EMFILE, ...). The new descriptor is close-on-exec and blocking,
+     * with the socket options of `config`. */
+    int (*accept)(const struct ncp_config *config, int listener_fd,
+                  int *out_fd);
     void (*detect)(int fd, int *protocol, int *ip);
     bool (*alive)(int fd);
-    /* As ncp_udp_drain. */
+    /* As ncp_udp_drain, for a socket that is known to be UDP. */
     int (*drain)(int fd, int64_t timeout_ms, int max_packets, int *out);
     /* Ends both directions, so that a borrower's read and write return; the
      * descriptor stays open. */
