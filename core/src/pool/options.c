@@ -100,8 +100,9 @@ static const struct ncp__option_row option_rows[NCP__OPTION_END] = {
                     "tcp6://, udp://, udp4://, udp6:// or unix:path"),
     [NCP_OPTION_LISTENER_FD] =
         OPTION_INT("listener_fd", OPTION_FIXED, "", -1, -1, -1, INT_MAX,
-                   "server mode: the listening socket, -1 for none; the pool "
-                   "never closes it"),
+                   "server mode: the listening socket, -1 for none; made "
+                   "non-blocking by a pool that accepts from it itself, never "
+                   "closed by it"),
     [NCP_OPTION_MAX_CONNECTIONS] =
         OPTION_INT_0("max_connections", OPTION_LIVE, "connections", 10, 100,
                      OPTION_CONNECTIONS, "unlimited",

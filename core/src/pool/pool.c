@@ -207,14 +207,20 @@ static int choose_dialer(ncp_pool *pool)
     return ncp__net.dialer_new(config, &config->dialer);
 }
 
-static int open_wake_fd(ncp_pool *pool)
+/* Several pools, threads or processes may accept from one listener: it does not
+ * block, so that none gets stuck when another was faster. */
+static int prepare_accept(ncp_pool *pool)
 {
     pool->accepts = ncp__pool_num(pool, NCP_OPTION_MODE) == NCP_MODE_SERVER &&
                     !pool->pull && pool->config.acceptor == NULL;
     if (!pool->accepts)
         return NCP_OK;
     pool->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    return pool->wake_fd < 0 ? NCP_ESYS : NCP_OK;
+    if (pool->wake_fd < 0)
+        return NCP_ESYS;
+    ncp__net.set_nonblocking((int)ncp__pool_num(pool, NCP_OPTION_LISTENER_FD),
+                             true);
+    return NCP_OK;
 }
 
 static int init_engine(ncp_pool *pool)
@@ -266,7 +272,7 @@ static int build(ncp_pool *pool, const ncp_config *config)
     pool->pull = ncp__pool_num(pool, NCP_OPTION_DRIVER) == NCP_DRIVER_PULL;
     rc = choose_dialer(pool);
     if (rc == NCP_OK)
-        rc = open_wake_fd(pool);
+        rc = prepare_accept(pool);
     if (rc == NCP_OK)
         rc = ncp__pull_init(pool);
     return rc == NCP_OK ? init_engine(pool) : rc;
