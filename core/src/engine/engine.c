@@ -80,6 +80,8 @@ ncp_lease ncp__engine_lease(const struct ncp__engine *engine, uint32_t index)
 uint32_t ncp__engine_fast_get(struct ncp__engine *engine, int protocol, int ip,
                               uint64_t now_ns, struct ncp__acts *acts)
 {
+    bool returned;
+
     for (;;) {
         uint64_t gate =
             atomic_load_explicit(&engine->gate, memory_order_acquire);
@@ -87,7 +89,10 @@ uint32_t ncp__engine_fast_get(struct ncp__engine *engine, int protocol, int ip,
             atomic_load_explicit(&engine->get_mask, memory_order_relaxed);
         if ((gate & mask) != 0)
             return NCP__NO_SLOT;
-        uint32_t index = ncp__idle_take(&engine->idle, protocol, ip);
+        uint32_t index = ncp__idle_take(&engine->idle, protocol, ip, &returned);
+        /* Seq_cst, after the bit: pairs with ncp__engine_enqueue. */
+        if (NCP__UNLIKELY(returned) && ncp__engine_gate(engine) != 0)
+            ncp__engine_serve(engine, now_ns, acts);
         if (index == NCP__NO_SLOT)
             return NCP__NO_SLOT;
         struct ncp__slot *slot = ncp__engine_slot(engine, index);

@@ -307,6 +307,9 @@ void ncp__enter_line_locked(struct ncp__engine *engine,
 bool ncp__has_room_locked(const struct ncp__engine *engine);
 /* How many connections there are beyond a lowered limit. */
 uint32_t ncp__over_by_locked(const struct ncp__engine *engine);
+/* Closes idle ones of them. */
+void ncp__close_over_locked(struct ncp__engine *engine, uint64_t now_ns,
+                            struct ncp__acts *acts);
 void ncp__close_idle_locked(struct ncp__engine *engine, int reason,
                             uint64_t now_ns, struct ncp__acts *acts);
 

@@ -43,8 +43,11 @@ void ncp__idle_join(struct ncp__idle *idle, uint32_t index);
 void ncp__idle_leave(struct ncp__idle *idle, uint32_t index);
 
 /* Takes an idle connection that fits; the caller owns the slot. NCP__NO_SLOT
- * when there is none. Lock-free. */
-uint32_t ncp__idle_take(struct ncp__idle *idle, int want_protocol, int want_ip);
+ * when there is none. Lock-free. A slot of the wrong kind may have been taken
+ * and put back: *returned says so, and without the lock that is a put (the
+ * caller looks at the gate). */
+uint32_t ncp__idle_take(struct ncp__idle *idle, int want_protocol, int want_ip,
+                        bool *returned);
 
 /* Makes an owned slot idle: newest in order. The write of the bit is seq_cst: it
  * pairs with the scan of a waiter that has announced itself (engine.c). */

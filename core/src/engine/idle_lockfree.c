@@ -213,7 +213,8 @@ static void untake(struct ncp__idle *idle, uint32_t index)
                              memory_order_seq_cst);
 }
 
-static uint32_t take_in_bucket(struct ncp__idle *idle, uint32_t bucket)
+static uint32_t take_in_bucket(struct ncp__idle *idle, uint32_t bucket,
+                               bool *returned)
 {
     uint32_t index = take_scanned(idle, bucket);
 
@@ -224,6 +225,7 @@ static uint32_t take_in_bucket(struct ncp__idle *idle, uint32_t bucket)
     if (bucket_of(slot->protocol, slot->ip) == bucket)
         return index;
     untake(idle, index);
+    *returned = true;
     return NCP__NO_SLOT;
 }
 
@@ -239,11 +241,13 @@ static uint32_t take_any(struct ncp__idle *idle)
     return index != NCP__NO_SLOT ? index : take_scanned(idle, NCP__BUCKETS);
 }
 
-uint32_t ncp__idle_take(struct ncp__idle *idle, int want_protocol, int want_ip)
+uint32_t ncp__idle_take(struct ncp__idle *idle, int want_protocol, int want_ip,
+                        bool *returned)
 {
     uint32_t kinds = atomic_load_explicit(&idle->kinds, memory_order_relaxed);
     bool one_kind = (kinds & (kinds - 1)) == 0;
 
+    *returned = false;
     if (NCP__LIKELY(one_kind) && want_protocol == NCP_PROTOCOL_UNKNOWN &&
         want_ip == NCP_IP_UNKNOWN)
         return take_any(idle);
@@ -252,13 +256,15 @@ uint32_t ncp__idle_take(struct ncp__idle *idle, int want_protocol, int want_ip)
             !ncp__fits(buckets[b].protocol, buckets[b].ip, want_protocol,
                        want_ip))
             continue;
-        uint32_t index = one_kind ? take_any(idle) : take_in_bucket(idle, b);
+        uint32_t index =
+            one_kind ? take_any(idle) : take_in_bucket(idle, b, returned);
         if (index == NCP__NO_SLOT)
             continue;
         const struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
         if (ncp__fits(slot->protocol, slot->ip, want_protocol, want_ip))
             return index;
         untake(idle, index); /* a second kind has appeared meanwhile */
+        *returned = true;
     }
     return NCP__NO_SLOT;
 }

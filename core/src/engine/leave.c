@@ -301,6 +301,14 @@ static void close_oldest(struct ncp__engine *engine, uint32_t count, int reason,
     }
 }
 
+void ncp__close_over_locked(struct ncp__engine *engine, uint64_t now_ns,
+                            struct ncp__acts *acts)
+{
+    close_oldest(engine, ncp__over_by_locked(engine), NCP_REASON_SHRUNK, now_ns,
+                 acts);
+    update_over(engine);
+}
+
 void ncp__limits_changed_locked(struct ncp__engine *engine, uint64_t now_ns,
                                 struct ncp__acts *acts)
 {
@@ -314,9 +322,8 @@ void ncp__limits_changed_locked(struct ncp__engine *engine, uint64_t now_ns,
     if (limits->adaptive)
         mask &= NCP__GATE_WAITER - 1;
     atomic_store_explicit(&engine->get_mask, mask, memory_order_relaxed);
-    close_oldest(engine, ncp__over_by_locked(engine), NCP_REASON_SHRUNK, now_ns,
-                 acts);
-    update_over(engine);
+    update_over(engine); /* seq_cst, before the sweep: pairs with a put */
+    ncp__close_over_locked(engine, now_ns, acts);
     uint32_t idle = ncp__idle_count(&engine->idle);
     if (idle > engine->max_idle)
         close_oldest(engine, idle - engine->max_idle, NCP_REASON_IDLE_FULL,

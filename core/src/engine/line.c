@@ -119,9 +119,11 @@ static uint32_t take_for_locked(struct ncp__engine *engine,
                                 const struct ncp__waiter *waiter,
                                 uint64_t now_ns, struct ncp__acts *acts)
 {
+    bool returned; /* under the lock nobody can have missed it */
+
     for (;;) {
-        uint32_t index =
-            ncp__idle_take(&engine->idle, waiter->protocol, waiter->ip);
+        uint32_t index = ncp__idle_take(&engine->idle, waiter->protocol,
+                                        waiter->ip, &returned);
         if (index == NCP__NO_SLOT)
             return index;
         struct ncp__slot *slot = ncp__engine_slot(engine, index);
@@ -132,7 +134,8 @@ static uint32_t take_for_locked(struct ncp__engine *engine,
     }
 }
 
-/* Gives one idle connection to the oldest waiter that it serves. */
+/* Gives one idle connection to the oldest waiter that it serves: that may be
+ * another than the one it was looked for, when it came between two looks. */
 static bool serve_one_locked(struct ncp__engine *engine, uint64_t now_ns,
                              struct ncp__acts *acts)
 {
@@ -141,11 +144,15 @@ static bool serve_one_locked(struct ncp__engine *engine, uint64_t now_ns,
 
     while ((waiter = ncp__lines_oldest(&engine->lines, tried, &line)) != NULL) {
         uint32_t index = take_for_locked(engine, waiter, now_ns, acts);
-        if (index != NCP__NO_SLOT) {
-            ncp__give_locked(engine, waiter, index, false, now_ns, acts);
-            return true;
+        if (index == NCP__NO_SLOT) {
+            tried |= 1u << line;
+            continue;
         }
-        tried |= 1u << line;
+        const struct ncp__slot *slot = ncp__engine_slot(engine, index);
+        waiter =
+            ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
+        ncp__give_locked(engine, waiter, index, false, now_ns, acts);
+        return true;
     }
     return false;
 }
@@ -174,6 +181,8 @@ void ncp__serve_locked(struct ncp__engine *engine, uint64_t now_ns,
         ncp__close_idle_locked(engine, NCP_REASON_POOL_CLOSED, now_ns, acts);
         return;
     }
+    if ((gate & NCP__GATE_OVER) != 0) /* one came back after the sweep */
+        ncp__close_over_locked(engine, now_ns, acts);
     if ((gate & NCP__GATE_SUSPENDED) != 0)
         return;
     while (engine->lines.waiting != 0 && serve_one_locked(engine, now_ns, acts))

@@ -26,14 +26,20 @@ static int close_descriptor(const struct ncp_conn *conn)
     return NCP_ECLOSEHOOK;
 }
 
-/* The closer, or close(2): once a connection. */
+/* The closer, or close(2): once a connection. The slot forgets the descriptor
+ * first: a child forked meanwhile must not close what its number has become. */
 static int let_go(const struct ncp_conn *conn, int reason)
 {
+    struct ncp__slot copy = *conn->slot;
+    struct ncp_conn view = {conn->pool, &copy, conn->index};
+
+    conn->slot->fd = -1;
     if (conn->pool->config.conn[NCP_CALLBACK_CLOSER] == NULL)
-        return close_descriptor(conn);
-    int rc = ncp__conn_call(conn, NCP_CALLBACK_CLOSER, reason, NCP_ECLOSEHOOK);
+        return close_descriptor(&view);
+    int rc =
+        ncp__conn_call(&view, NCP_CALLBACK_CLOSER, reason, NCP_ECLOSEHOOK);
     if (rc != NCP_OK)
-        ncp__log(conn->pool, NCP_LOG_ERROR, conn->slot->id,
+        ncp__log(conn->pool, NCP_LOG_ERROR, copy.id,
                  "event=close_failed reason=%s status=%s",
                  ncp_reason_text(reason), ncp_status_name(rc));
     return rc;
