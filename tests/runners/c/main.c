@@ -14,6 +14,7 @@ enum { HARD_LIMIT_S = 20, WHERE_DEPTH = 8, WHERE_SIZE = 96 };
 struct scene scene;
 
 static const char *scenario_id = "?";
+static int own_fds, own_threads; /* of the runner, between two cases */
 static pthread_mutex_t verdict_lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_long checks;
 static _Thread_local char where[WHERE_DEPTH][WHERE_SIZE];
@@ -145,8 +146,8 @@ static void run_case(const json_t *doc)
     struct task task = {.scope = -1};
     actor_begin(&task.actor, "main");
     actor_adopt(&task.actor);
-    scene.start_fds = fds_count();
-    scene.start_threads = threads_count();
+    scene.start_fds = own_fds;
+    scene.start_threads = own_threads + (clock_is_virtual() ? 1 : 0);
     pools_make(doc);
     steps_run(json_object_get(doc, "steps"), &task);
     tasks_join_all();
@@ -179,6 +180,8 @@ int main(int argc, char **argv)
     if (pthread_create(&thread, NULL, watchdog, NULL) != 0)
         fail("no thread for the watchdog");
     pthread_detach(thread);
+    own_fds = fds_count();
+    own_threads = threads_count();
     size_t index;
     const json_t *one;
     json_t *cases = json_object_get(doc, "cases");
