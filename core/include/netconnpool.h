@@ -387,7 +387,9 @@ enum ncp_option {
     NCP_OPTION_TARGET = 4,                 /**< text: what the built-in dialer
                                                 dials, see ncp_target_check() */
     NCP_OPTION_LISTENER_FD = 5,            /**< server mode: a listening socket,
-                                                -1 none; never closed by us */
+                                                -1 none; made non-blocking by a
+                                                pool that accepts from it
+                                                itself, never closed by us */
     NCP_OPTION_MAX_CONNECTIONS = 6,        /**< 0 unlimited */
     NCP_OPTION_MIN_CONNECTIONS = 7,        /**< how many to prewarm */
     NCP_OPTION_MAX_IDLE_CONNECTIONS = 8,
@@ -801,6 +803,9 @@ NCP_API int ncp_pool_find(const char *name, ncp_pool **out);
  * Gives a reference back. With the last one the pool is closed as by
  * ncp_pool_close(); the memory stays until the last lease is back and the last
  * dial or check has ended, so a lease may be put after this call.
+ *
+ * The last reference must not be given back while another thread is inside a
+ * call on this pool; give every thread that may be a reference of its own.
  *
  * @since 0.1
  */
@@ -1221,7 +1226,8 @@ enum ncp_counter {
     NCP_COUNTER_AVERAGE_LIFETIME = 37, /**< ns, of closed connections */
     NCP_COUNTER_PREWARM_TARGET = 38,
     NCP_COUNTER_PREWARM_CREATED = 39,
-    NCP_COUNTER_PREWARM_COMPLETED = 40, /**< 1 when the target was reached */
+    NCP_COUNTER_PREWARM_COMPLETED = 40, /**< 1 when pre-warming has ended
+                                             without a failed dial */
     NCP_COUNTER_WAITING = 41,           /**< callers in line */
     NCP_COUNTER_DIALING = 42,           /**< creations in progress */
     NCP_COUNTER_BREAKER_OPEN = 43,      /**< 1 while the breaker is not closed */
@@ -1417,9 +1423,9 @@ NCP_API int ncp_queue_accept(ncp_queue *queue);
  * Borrows a connection without blocking. The answer is in `out->type`:
  * CONN, DIAL (with NCP_FLAG_DIALS), CHECK (with check_on_borrow) or PENDING.
  *
- * @param queue where the ticket's READY event goes, and DIAL work for it; NULL
- *        for a ticket that ncp_ticket_wait() waits for (DIAL work then goes to
- *        the queue of the pool)
+ * @param queue where the ticket's READY event goes; NULL for a ticket that only
+ *        ncp_ticket_wait() waits for. DIAL work always goes to the queue of the
+ *        pool, which is that of its configuration.
  * @param protocol,ip as ncp_pool_get_ex()
  * @param timeout_ms as ncp_pool_get_ex(); 0 is NCP_FLAG_TRY; the ticket is
  *        decided with NCP_ETIMEOUT by the first ncp_pool_work(),
@@ -1606,7 +1612,7 @@ NCP_API int ncp_target_check(const char *target, char *reason, size_t size);
 
 /**
  * Opens a listening socket for a server pool: "tcp://host:port" (port 0 lets the
- * system choose) or "unix:path".
+ * system choose) or "unix:path". It is non-blocking and close-on-exec.
  *
  * @param backlog at least 1
  * @param out the descriptor, yours to close; -1 on failure
@@ -1628,8 +1634,9 @@ NCP_API int ncp_fd_detect(int fd, int *protocol, int *ip);
 
 /**
  * Whether a connection is alive, without consuming anything and without
- * blocking: end of stream, a reset or a pending socket error is death; silence
- * and unread data are life.
+ * blocking. A reset or a pending socket error is death, and so is a peer that
+ * has stopped sending, even when data is left to read (POLLRDHUP); silence and
+ * unread data are life otherwise.
  *
  * @returns 1 or 0; NCP_EINVAL for a negative fd
  * @since 0.1

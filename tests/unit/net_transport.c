@@ -33,6 +33,7 @@ static void every_entry_is_there(void **state)
 {
     (void)state;
     assert_non_null(ncp__net.dialer_new);
+    assert_non_null(ncp__net.wait_client);
     assert_non_null(ncp__net.accept);
     char reason[128];
     assert_int_equal(ncp__net.target_check("tcp://a:1", reason, sizeof reason),

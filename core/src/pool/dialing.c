@@ -104,8 +104,8 @@ static bool still_wanted(ncp_pool *pool, uint32_t index)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__acts acts = NCP__NO_ACTS;
-    bool wanted = ncp__engine_dial_wanted(engine, index,
-                                          ncp__engine_now(engine), &acts);
+    bool wanted =
+        ncp__engine_dial_wanted(engine, index, ncp__engine_now(engine), &acts);
 
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return wanted;
@@ -141,9 +141,10 @@ static int accept_failed(ncp_dial *dial, const char *call)
     return NCP_EDIAL;
 }
 
-/* Accepts from the listener for as long as somebody waits: whoever that is may
- * have left while we waited, so it is asked before a client is taken.
- * NCP_ECANCELED: the dial was ended, nobody waits. */
+/* Accepts from the listener for as long as somebody waits: they may all have
+ * left meanwhile, so that is asked before a client is taken. NCP_ECANCELED: the
+ * dial was ended, nobody waits. The engine allows one such dial at a time, so no
+ * other misses an interrupt that is drained here. */
 static int accept_one(ncp_pool *pool, uint32_t index, ncp_dial *dial)
 {
     int listener = (int)ncp__pool_num(pool, NCP_OPTION_LISTENER_FD);
@@ -155,11 +156,8 @@ static int accept_one(ncp_pool *pool, uint32_t index, ncp_dial *dial)
             drain_interrupts(pool);
         else if (waited != NCP_OK)
             return accept_failed(dial, "poll");
-        if (!still_wanted(pool, index)) {
-            /* The interrupt may have been for others as well. */
-            ncp__dial_interrupt(pool);
+        if (!still_wanted(pool, index))
             return NCP_ECANCELED;
-        }
         if (waited == NCP_EAGAIN)
             continue;
         int rc = ncp__net.accept(&pool->config, listener, &fd);
