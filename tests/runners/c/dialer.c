@@ -120,8 +120,7 @@ static void check_limit(void)
 static int deliver(const json_t *spec, ncp_dial *dial, struct conn *conn)
 {
     if (conn->server || bool_at(spec, "detect")) {
-        conn->server = true; /* known by its descriptor from now on */
-        conn->handle = (uint64_t)conn->fd;
+        conn_by_descriptor(conn);
         return ncp_dial_done_fd(dial, conn->fd);
     }
     return ncp_dial_done(dial, conn->handle,

@@ -237,7 +237,7 @@ int conn_count(void)
     return atomic_load(&echo.count);
 }
 
-struct conn *conn_by_handle(uint64_t handle)
+static struct conn *by_handle_locked(uint64_t handle)
 {
     if (handle >= FIRST_HANDLE &&
         handle < (uint64_t)FIRST_HANDLE + (uint64_t)conn_count())
@@ -247,6 +247,14 @@ struct conn *conn_by_handle(uint64_t handle)
             conn_is_open(&echo.conns[i]))
             return &echo.conns[i];
     return NULL;
+}
+
+struct conn *conn_by_handle(uint64_t handle)
+{
+    pthread_mutex_lock(&echo.lock);
+    struct conn *conn = by_handle_locked(handle);
+    pthread_mutex_unlock(&echo.lock);
+    return conn;
 }
 
 /* The client among those that wait whose address is the peer of `fd`. */
@@ -270,18 +278,26 @@ static int client_of(int fd)
 
 struct conn *conn_adopt(uint64_t handle, int fd)
 {
-    struct conn *conn = conn_by_handle(handle);
-    if (conn != NULL)
-        return conn;
-    if (fd < 0)
+    pthread_mutex_lock(&echo.lock);
+    struct conn *conn = by_handle_locked(handle);
+    if (conn == NULL && fd < 0)
         fail("a connection with the unknown handle %llu",
              (unsigned long long)handle);
-    pthread_mutex_lock(&echo.lock);
-    conn = conn_register(CONN_TCP4, fd, client_of(fd));
-    conn->server = true;
-    conn->handle = handle;
+    if (conn == NULL) {
+        conn = conn_register(CONN_TCP4, fd, client_of(fd));
+        conn->server = true;
+        conn->handle = handle;
+    }
     pthread_mutex_unlock(&echo.lock);
     return conn;
+}
+
+void conn_by_descriptor(struct conn *conn)
+{
+    pthread_mutex_lock(&echo.lock);
+    conn->server = true;
+    conn->handle = (uint64_t)conn->fd;
+    pthread_mutex_unlock(&echo.lock);
 }
 
 bool conn_is_open(const struct conn *conn)

@@ -138,6 +138,8 @@ void echo_reset(void); /* closes every connection that is left */
 struct conn *conn_make(enum conn_type type);
 struct conn *conn_adopt(uint64_t handle, int fd);
 struct conn *conn_by_handle(uint64_t handle);
+/* The pool finds out itself what it is: its handle is the descriptor. */
+void conn_by_descriptor(struct conn *conn);
 struct conn *conn_at(int index);
 int conn_count(void);
 bool conn_is_open(const struct conn *conn);
