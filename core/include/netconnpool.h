@@ -1060,7 +1060,8 @@ enum ncp_info {
     NCP_INFO_IP = 5,
     NCP_INFO_AGE_NS = 6,
     NCP_INFO_IDLE_NS = 7,       /**< 0 while borrowed */
-    NCP_INFO_REUSE_COUNT = 8,   /**< gets after the first */
+    NCP_INFO_REUSE_COUNT = 8,   /**< gets it served while it existed already: the
+                                     one it was made for does not count */
     NCP_INFO_IN_USE = 9,
     NCP_INFO_HEALTHY = 10,
     NCP_INFO_LEAK_DETECTED = 11,

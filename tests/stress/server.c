@@ -36,6 +36,8 @@ struct lobby {
     atomic_ulong served;  /* clients that have had their byte */
     atomic_ulong lent;    /* first lends: accepted and greeted */
     atomic_ulong gave_up; /* gets that timed out */
+    atomic_bool *greeted; /* by connection id, from 1 */
+    uint64_t clients;
 };
 
 /* One client: connects, is greeted with its one byte, sees the end. */
@@ -71,12 +73,14 @@ static void *run_client(void *arg)
 static void greet(struct party *party, ncp_lease lease)
 {
     ncp_pool *pool = party->lobby->pool;
-    uint64_t reused = 0;
+    struct lobby *lobby = party->lobby;
+    uint64_t id = 0;
     int fd = ncp_lease_fd(pool, lease);
 
     REQUIRE(fd >= 0);
-    REQUIRE_EQ(ncp_lease_info(pool, lease, NCP_INFO_REUSE_COUNT, &reused), 0);
-    if (reused == 0) {
+    REQUIRE_EQ(ncp_lease_info(pool, lease, NCP_INFO_ID, &id), 0);
+    REQUIRE(id >= 1 && id <= lobby->clients);
+    if (!atomic_exchange(&lobby->greeted[id], true)) {
         /* The client may not leave before it has had this byte. */
         REQUIRE_EQ(send(fd, "!", 1, MSG_NOSIGNAL), 1);
         atomic_fetch_add(&party->lobby->lent, 1);
@@ -191,6 +195,9 @@ int main(int argc, char **argv)
     REQUIRE_EQ(ncp_listen("tcp://127.0.0.1:0", 128, &listener), NCP_OK);
     REQUIRE_EQ(getsockname(listener, (struct sockaddr *)&lobby.address, &size),
                0);
+    lobby.clients = clients;
+    lobby.greeted = calloc(clients + 1, sizeof(*lobby.greeted));
+    REQUIRE(lobby.greeted != NULL);
     lobby.pool = new_pool(listener);
     expect_about(lobby.pool);
     watchdog_start(0);
@@ -210,6 +217,7 @@ int main(int argc, char **argv)
     ncp_pool_free(lobby.pool);
     REQUIRE_EQ(close(listener), 0); /* it was never ours to lose */
     REQUIRE_SOON(count_fds() == fds);
+    free(lobby.greeted);
     printf("server: %" PRIu64 " clients served, %lu gets gave up\n", clients,
            (unsigned long)lobby.gave_up);
     return 0;

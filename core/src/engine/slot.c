@@ -133,6 +133,33 @@ void ncp__slots_release(struct ncp__slots *slots, uint32_t index)
     append_free(slots, index);
 }
 
+static uint64_t relaxed(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot)
+{
+    *view = (struct ncp__slot){
+        .handle = slot->handle,
+        .fd = slot->fd,
+        .protocol = slot->protocol,
+        .ip = slot->ip,
+        .id = slot->id,
+        .created_ns = slot->created_ns,
+        .checked_ns = slot->checked_ns,
+        .gets_base = slot->gets_base,
+        .slow_gets = slot->slow_gets,
+        .reason = slot->reason,
+        .of.tag = __atomic_load_n(&slot->of.tag, __ATOMIC_RELAXED),
+    };
+    atomic_init(&view->word, relaxed(&slot->word));
+    atomic_init(&view->gets, relaxed(&slot->gets));
+    atomic_init(&view->touched_ns, relaxed(&slot->touched_ns));
+    atomic_init(&view->flags,
+                atomic_load_explicit(&slot->flags, memory_order_relaxed));
+}
+
 void ncp__slot_remember_closed(struct ncp__slot *slot, uint64_t generation)
 {
     uint64_t step = (generation - slot->closed_at) & NCP__GENERATION_MASK;

@@ -202,6 +202,10 @@ uint32_t ncp__slots_reserve(struct ncp__slots *slots);
 /* Gives a slot back; its generation moves on. The engine's lock is held. */
 void ncp__slots_release(struct ncp__slots *slots, uint32_t index);
 
+/* What there is to know of the connection in a slot, for somebody who looks at it
+ * when the slot may be another's already. */
+void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot);
+
 /* Remembers that the holder of `generation` closed its lease; and whether it
  * had, once. The engine's lock is held. */
 void ncp__slot_remember_closed(struct ncp__slot *slot, uint64_t generation);

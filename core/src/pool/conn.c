@@ -30,14 +30,14 @@ static int close_descriptor(const struct ncp_conn *conn)
  * first: a child forked meanwhile must not close what its number has become. */
 static int let_go(const struct ncp_conn *conn, int reason)
 {
-    struct ncp__slot copy = *conn->slot;
+    struct ncp__slot copy;
     struct ncp_conn view = {conn->pool, &copy, conn->index};
 
+    ncp__slot_view(&copy, conn->slot);
     conn->slot->fd = -1;
     if (conn->pool->config.conn[NCP_CALLBACK_CLOSER] == NULL)
         return close_descriptor(&view);
-    int rc =
-        ncp__conn_call(&view, NCP_CALLBACK_CLOSER, reason, NCP_ECLOSEHOOK);
+    int rc = ncp__conn_call(&view, NCP_CALLBACK_CLOSER, reason, NCP_ECLOSEHOOK);
     if (rc != NCP_OK)
         ncp__log(conn->pool, NCP_LOG_ERROR, copy.id,
                  "event=close_failed reason=%s status=%s",
@@ -76,7 +76,7 @@ bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
         ncp__take_away_locked(engine, index, generation, state, now_ns, &acts);
     if (ours) {
         slot->reason = (uint8_t)reason;
-        *copy = *slot; /* the borrower may put it any moment */
+        ncp__slot_view(copy, slot); /* the borrower may put it any moment */
         /* Under the lock, which a put takes before it closes the descriptor. */
         if (slot->fd >= 0 && !pool->pull)
             ncp__net.shutdown(slot->fd);
@@ -126,7 +126,7 @@ void ncp__conn_abandoned(ncp_pool *pool, uint32_t index)
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
     enum ncp__state state = ncp__word_state(word);
     if (state == NCP__EVICTED || state == NCP__TAKEN) {
-        copy = *slot;
+        ncp__slot_view(&copy, slot);
         slot->fd = -1;
     }
     ncp__engine_unlock(engine);
