@@ -342,8 +342,82 @@ static void run(uint64_t rounds, uint64_t seed, int fairness, bool in_caller)
     world_free(meeting.world);
 }
 
+/*
+ * The narrowest place alone: a put and a get that begin within nanoseconds of
+ * each other, again and again, with nobody else there to make good for it.
+ */
+struct pair {
+    ncp_pool *pool;
+    uint64_t rounds;
+    struct rng rng;
+    _Atomic uint64_t begun;
+    _Atomic uint64_t ended;
+};
+
+static void await(_Atomic uint64_t *counter, uint64_t value)
+{
+    enum { SPINS = 2000 };
+
+    for (int i = 0; atomic_load(counter) < value; i++)
+        if (i > SPINS)
+            sched_yield();
+}
+
+static void delay(struct rng *rng)
+{
+    uint32_t turns = rng_below(rng, 256);
+
+    for (volatile uint32_t i = 0; i < turns; i++)
+        ;
+}
+
+static void *get_at_once(void *arg)
+{
+    struct pair *pair = arg;
+    ncp_lease lease = 0;
+
+    for (uint64_t round = 1; round <= pair->rounds; round++) {
+        await(&pair->begun, round);
+        watchdog_beat(0, "get");
+        delay(&pair->rng);
+        REQUIRE_EQ(ncp_pool_get(pair->pool, &lease), NCP_OK);
+        REQUIRE_EQ(ncp_pool_put(pair->pool, lease), NCP_OK);
+        atomic_store(&pair->ended, round);
+    }
+    watchdog_rest(0);
+    return NULL;
+}
+
+static void run_pair(uint64_t rounds, uint64_t seed, int fairness)
+{
+    struct meeting meeting = {.world = world_new(1)};
+    struct pair pair = {.rounds = rounds, .rng = {seed}};
+    struct rng rng = {seed + 1};
+    pthread_t thread;
+    ncp_lease lease = 0;
+
+    pair.pool = new_pool(&meeting, fairness, true);
+    expect_about(pair.pool);
+    REQUIRE_EQ(pthread_create(&thread, NULL, get_at_once, &pair), 0);
+    for (uint64_t round = 1; round <= rounds; round++) {
+        REQUIRE_EQ(ncp_pool_get(pair.pool, &lease), NCP_OK);
+        atomic_store(&pair.begun, round);
+        delay(&rng);
+        REQUIRE_EQ(ncp_pool_put(pair.pool, lease), NCP_OK);
+        await(&pair.ended, round);
+    }
+    pthread_join(thread, NULL);
+    REQUIRE_EQ(ncp_pool_close(pair.pool), NCP_OK);
+    expect_about(NULL);
+    ncp_pool_free(pair.pool);
+    world_require_empty(meeting.world);
+    world_free(meeting.world);
+}
+
 int main(int argc, char **argv)
 {
+    enum { PAIR_ROUNDS = 30 }; /* for each of the others: they are as fast */
+
     if (argc != 3) {
         fprintf(stderr, "usage: stress_rendezvous <rounds> <seed>\n");
         return 2;
@@ -356,6 +430,8 @@ int main(int argc, char **argv)
     run(rounds / 3, seed, NCP_FAIRNESS_STRICT, false);
     run(rounds / 3, seed + 1, NCP_FAIRNESS_ADAPTIVE, false);
     run(rounds / 3, seed + 2, NCP_FAIRNESS_STRICT, true);
+    run_pair(rounds * PAIR_ROUNDS, seed, NCP_FAIRNESS_STRICT);
+    run_pair(rounds * PAIR_ROUNDS, seed + 1, NCP_FAIRNESS_ADAPTIVE);
     watchdog_stop();
     printf("%" PRIu64 " rounds, nobody left behind\n", rounds / 3 * 3);
     return 0;
