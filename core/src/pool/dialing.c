@@ -2,10 +2,8 @@
 #include "pool/pool.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 struct ncp_dial {
     ncp_pool *pool;
@@ -115,18 +113,8 @@ static bool still_wanted(ncp_pool *pool, uint32_t index)
 
 void ncp__dial_interrupt(const ncp_pool *pool)
 {
-    uint64_t one = 1;
-
-    if (pool->wake_fd >= 0 && write(pool->wake_fd, &one, sizeof(one)) < 0)
-        return; /* it is readable already */
-}
-
-static void drain_interrupts(const ncp_pool *pool)
-{
-    uint64_t count;
-
-    if (read(pool->wake_fd, &count, sizeof(count)) < 0)
-        return;
+    if (pool->wake.fd >= 0)
+        ncp__alarm_ring(&pool->wake);
 }
 
 /* Such as "accept: Too many open files". */
@@ -151,9 +139,9 @@ static int accept_one(ncp_pool *pool, uint32_t index, ncp_dial *dial)
     int fd = -1;
 
     for (;;) {
-        int waited = ncp__net.wait_client(listener, pool->wake_fd, -1);
+        int waited = ncp__net.wait_client(listener, pool->wake.fd, -1);
         if (waited == NCP_EAGAIN)
-            drain_interrupts(pool);
+            ncp__alarm_silence(&pool->wake);
         else if (waited != NCP_OK)
             return accept_failed(dial, "poll");
         if (!still_wanted(pool, index))

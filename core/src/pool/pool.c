@@ -1,10 +1,7 @@
 /* The life of a pool: new, references, options, and what changes all of it. */
 #include "pool/pool.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #define WAIT_POLICY_BACKOFF_NS (10 * NCP__NS_PER_MS)
 
@@ -22,8 +19,7 @@ static void destroy(ncp_pool *pool)
     ncp__pull_destroy(pool);
     ncp__stack_free(pool);
     ncp__config_clear(&pool->config);
-    if (pool->wake_fd >= 0)
-        close(pool->wake_fd);
+    ncp__alarm_close(&pool->wake);
     ncp__engine_destroy(&pool->engine);
     ncp__free_aligned(pool);
 }
@@ -215,8 +211,7 @@ static int prepare_accept(ncp_pool *pool)
                     !pool->pull && pool->config.acceptor == NULL;
     if (!pool->accepts)
         return NCP_OK;
-    pool->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (pool->wake_fd < 0)
+    if (ncp__alarm_open(&pool->wake) != NCP_OK)
         return NCP_ESYS;
     ncp__net.set_nonblocking((int)ncp__pool_num(pool, NCP_OPTION_LISTENER_FD),
                              true);
@@ -280,8 +275,7 @@ static int build(ncp_pool *pool, const ncp_config *config)
 
 static void unbuild(ncp_pool *pool)
 {
-    if (pool->wake_fd >= 0)
-        close(pool->wake_fd);
+    ncp__alarm_close(&pool->wake);
     ncp__pull_destroy(pool);
     ncp__config_clear(&pool->config);
     ncp__free_aligned(pool);
@@ -317,7 +311,7 @@ int ncp_pool_new(ncp_config *config, ncp_pool **out)
     ncp_pool *pool = ncp__alloc_aligned(sizeof(*pool), NCP__CACHE_LINE);
     if (pool == NULL)
         return NCP_ENOMEM;
-    pool->wake_fd = -1;
+    pool->wake = (struct ncp__alarm){-1, -1};
     pool->job_head = NCP__NO_SLOT;
     pool->job_tail = NCP__NO_SLOT;
     pool->derives_cleanup = derives_cleanup;
@@ -688,9 +682,5 @@ void ncp__pool_forked(ncp_pool *pool,
     pool->events_out = 0;
     atomic_store_explicit(&pool->keeping, false, memory_order_relaxed);
     ncp__pull_forked(pool);
-    if (pool->wake_fd < 0)
-        return;
-    /* The parent's eventfd would wake the parent. */
-    close(pool->wake_fd);
-    pool->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    ncp__alarm_forked(&pool->wake);
 }

@@ -15,6 +15,7 @@
 #define NCP_POOL_POOL_H
 
 #include "engine/engine.h"
+#include "pool/alarm.h"
 #include "pool/config.h"
 #include "pool/transport.h"
 
@@ -49,7 +50,7 @@ struct ncp_pool {
     atomic_bool orphaned;     /* no handles left */
     bool settled;             /* engine's lock */
     _Atomic int close_status; /* the first close error */
-    int wake_fd;              /* ends an accept in progress; -1 */
+    struct ncp__alarm wake;   /* ends an accept in progress */
 
     /* service's lock: slots that wait for a worker, linked by slot.link */
     uint32_t job_head, job_tail;

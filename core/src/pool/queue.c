@@ -1,7 +1,6 @@
 #include "pool/queue.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -24,7 +23,7 @@ int ncp_queue_new(ncp_queue **out)
     queue->peer_fd = -1;
     atomic_init(&queue->refs, 1);
     pthread_mutex_init(&queue->lock, NULL);
-    int rc = ncp__queue_open(&queue->fd, &queue->write_fd);
+    int rc = ncp__alarm_open(&queue->alarm);
     if (rc != NCP_OK) {
         pthread_mutex_destroy(&queue->lock);
         ncp__free(queue);
@@ -62,9 +61,7 @@ void ncp__queue_unref(ncp_queue *queue)
     close_listener(queue);
     if (queue->peer_fd >= 0)
         close(queue->peer_fd);
-    close(queue->fd);
-    if (queue->write_fd != queue->fd)
-        close(queue->write_fd);
+    ncp__alarm_close(&queue->alarm);
     pthread_mutex_destroy(&queue->lock);
     ncp__free(queue);
 }
@@ -89,7 +86,7 @@ static void signal_locked(ncp_queue *queue)
     if (queue->signalled || hushed == queue)
         return;
     queue->signalled = true;
-    ncp__queue_signal(queue->write_fd);
+    ncp__alarm_ring(&queue->alarm);
     if (queue->peer_fd >= 0 &&
         send(queue->peer_fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         queue->signalled = true; /* full: it has plenty to read */
@@ -103,7 +100,7 @@ static void unsignal_locked(ncp_queue *queue)
     if (!queue->signalled)
         return;
     queue->signalled = false;
-    ncp__queue_unsignal(queue->fd);
+    ncp__alarm_silence(&queue->alarm);
 }
 
 void ncp__queue_hush(ncp_queue *queue)
@@ -124,7 +121,7 @@ void ncp__queue_unhush(ncp_queue *queue)
 
 int ncp_queue_fd(const ncp_queue *queue)
 {
-    return queue == NULL ? NCP_EINVAL : queue->fd;
+    return queue == NULL ? NCP_EINVAL : queue->alarm.fd;
 }
 
 int ncp_queue_ready(const ncp_queue *queue)
@@ -353,8 +350,6 @@ int ncp_queue_accept(ncp_queue *queue)
 
 void ncp__queue_forked(ncp_queue *queue)
 {
-    int fd, write_fd;
-
     pthread_mutex_init(&queue->lock, NULL);
     while (queue->pools_head != NULL)
         atomic_fetch_sub_explicit(&take_pool_locked(queue)->refs, 1,
@@ -371,14 +366,5 @@ void ncp__queue_forked(ncp_queue *queue)
     ncp__free(queue->path);
     queue->path = NULL;
     queue->listen_fd = queue->peer_fd = -1;
-    /* A descriptor of its own under the old number: the parent's would wake the
-     * parent. */
-    if (ncp__queue_open(&fd, &write_fd) != NCP_OK)
-        return;
-    if (queue->write_fd != queue->fd) {
-        dup2(write_fd, queue->write_fd);
-        close(write_fd);
-    }
-    dup3(fd, queue->fd, O_CLOEXEC);
-    close(fd);
+    ncp__alarm_forked(&queue->alarm);
 }

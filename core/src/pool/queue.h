@@ -13,24 +13,18 @@ struct ncp_queue {
     atomic_int refs;
     atomic_uint ready; /* 1 while there are events; threads sleep on it */
     _Atomic uint32_t sleepers;
-    int fd;                 /* eventfd, or the reading end of a pipe */
-    int write_fd;           /* the same eventfd, or the writing end */
-    int listen_fd, peer_fd; /* for loops that can only connect; -1 */
-    char *path;             /* of listen_fd; NULL */
+    struct ncp__alarm alarm; /* rings while there are events */
+    int listen_fd, peer_fd;  /* for loops that can only connect; -1 */
+    char *path;              /* of listen_fd; NULL */
     pthread_mutex_t lock;
     /* guarded by the lock */
     struct ncp__waiter *tickets_head, *tickets_tail; /* linked by queue_next */
     ncp_pool *pools_head, *pools_tail; /* with work, linked by work_next */
     uint32_t kicks;
-    bool signalled; /* the descriptor is readable */
+    bool signalled; /* the alarm rings */
     /* registry's lock */
     ncp_queue *registry_next, *registry_previous;
 };
-
-/* The descriptor: readable or not. One file a platform. */
-int ncp__queue_open(int *fd, int *write_fd);
-void ncp__queue_signal(int write_fd);
-void ncp__queue_unsignal(int fd);
 
 /* A pool has work; a ticket was decided. */
 void ncp__queue_push_pool(ncp_queue *queue, ncp_pool *pool);

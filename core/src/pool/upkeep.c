@@ -254,16 +254,28 @@ static void evict(ncp_pool *pool, const struct lease_view *lease)
         tell_leak(pool, &taken, NCP_REASON_LEAKED);
 }
 
+/* It is told of what the lease was when it was flagged. */
+static void note_leak(ncp_pool *pool, const struct lease_view *lease)
+{
+    struct ncp__slot copy;
+    struct lease_view noted = *lease;
+
+    ncp__engine_lock(&pool->engine);
+    ncp__slot_view(&copy, lease->slot);
+    ncp__engine_unlock(&pool->engine);
+    ncp__engine_count_leak(&pool->engine);
+    noted.slot = &copy;
+    tell_leak(pool, &noted, NCP_REASON_NONE);
+}
+
 static void judge_lease(ncp_pool *pool, const struct lease_view *lease)
 {
     uint64_t timeout_ns = ncp__pool_option_ns(pool, NCP_OPTION_LEAK_TIMEOUT);
     uint64_t times =
         (uint64_t)ncp__pool_num(pool, NCP_OPTION_LEAK_EVICT_MULTIPLIER);
 
-    if (lease->age_ns > timeout_ns && flag_leak(lease)) {
-        ncp__engine_count_leak(&pool->engine);
-        tell_leak(pool, lease, NCP_REASON_NONE);
-    }
+    if (lease->age_ns > timeout_ns && flag_leak(lease))
+        note_leak(pool, lease);
     if (times != 0 && lease->age_ns > timeout_ns * times)
         evict(pool, lease);
 }
