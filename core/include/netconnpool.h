@@ -877,7 +877,8 @@ NCP_API int ncp_pool_get_ex(ncp_pool *pool, int protocol, int ip,
  *
  * Never waits for the network.
  *
- * @errors NCP_EINVALIDCONN: put twice, stale or foreign; nothing changed.
+ * @errors NCP_EINVALIDCONN: put twice, stale or foreign, or a NULL pool; nothing
+ *         changed.
  *         NCP_ELEAKED: it had been evicted; it is closed now. NCP_EHOOK,
  *         NCP_EUSER: on_return failed; it is closed. NCP_ECLOSEHOOK: it was
  *         closed and the closer failed.
@@ -888,7 +889,7 @@ NCP_API int ncp_pool_put(ncp_pool *pool, ncp_lease lease);
 /**
  * Ends a lease by closing the connection; a waiter gets its place.
  *
- * @errors NCP_EINVALIDCONN, NCP_ELEAKED, NCP_ECLOSEHOOK
+ * @errors NCP_EINVALIDCONN (a NULL pool too), NCP_ELEAKED, NCP_ECLOSEHOOK
  * @since 0.1
  */
 NCP_API int ncp_pool_discard(ncp_pool *pool, ncp_lease lease);
@@ -898,7 +899,7 @@ NCP_API int ncp_pool_discard(ncp_pool *pool, ncp_lease lease);
  * place is free, no hook runs.
  *
  * @param out the handle; may be NULL
- * @errors NCP_EINVALIDCONN, NCP_ELEAKED
+ * @errors NCP_EINVALIDCONN (a NULL pool too), NCP_ELEAKED
  * @since 0.1
  */
 NCP_API int ncp_pool_detach(ncp_pool *pool, ncp_lease lease, uint64_t *out);
@@ -1106,7 +1107,7 @@ NCP_API int ncp_lease_handle(const ncp_pool *pool, ncp_lease lease,
  * The holder closes the connection itself: the place is free at once, a waiter
  * is served, and the put that may follow answers NCP_OK and does nothing.
  *
- * @errors NCP_EINVALIDCONN, NCP_ELEAKED, NCP_ECLOSEHOOK
+ * @errors NCP_EINVALIDCONN (a NULL pool too), NCP_ELEAKED, NCP_ECLOSEHOOK
  * @since 0.1
  */
 NCP_API int ncp_lease_close(ncp_pool *pool, ncp_lease lease);

@@ -110,7 +110,7 @@ static double bytes_of_a_ticket(void)
 {
     ncp_queue *queue;
     ncp_event event;
-    ncp_config *config;
+    ncp_config *config = NULL;
     bench_require(ncp_queue_new(&queue) == NCP_OK &&
                       ncp_config_new(NCP_MODE_CLIENT, &config) == NCP_OK,
                   "no queue");

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -207,7 +208,7 @@ static void use_and_go_deeper(void *arg)
     require_fresh(pool);
     REQUIRE_EQ(ncp_pool_get(pool, &lease), NCP_OK);
     if (level[1]) {
-        void *deeper[2] = {pool, (char *)level[1] - 1};
+        void *deeper[2] = {pool, (void *)((uintptr_t)level[1] - 1)};
         in_child(use_and_go_deeper, deeper);
     }
     require_talks(pool, lease);
@@ -217,7 +218,7 @@ static void use_and_go_deeper(void *arg)
 static void children_have_children(void)
 {
     ncp_pool *pool = open_pool(2, true);
-    void *level[2] = {pool, (char *)NULL + 4};
+    void *level[2] = {pool, (void *)(uintptr_t)4};
 
     use_and_go_deeper(level);
     ncp_pool_free(pool);

@@ -12,7 +12,7 @@ bool ncp__has_room_locked(const struct ncp__engine *engine)
 {
     uint32_t max = engine->limits.max;
 
-    return max == 0 || engine->open + engine->dialing < max;
+    return max == 0 || engine->open + engine->dialing + engine->closing < max;
 }
 
 static bool has_permit(const struct ncp__engine *engine)

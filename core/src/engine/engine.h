@@ -135,7 +135,7 @@ struct ncp__engine {
     uint32_t open;     /* connections that count */
     uint32_t dialing;  /* reservations */
     uint32_t creating; /* of those, the ones that hold a permit */
-    uint32_t closing;  /* close_first: open, but as good as gone */
+    uint32_t closing;  /* close_first: counted out, but not closed yet */
     uint32_t dials;    /* head of the list of CREATING slots */
     uint64_t retry_ns; /* when somebody may dial who may not now */
     uint64_t random;

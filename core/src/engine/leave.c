@@ -13,7 +13,7 @@ static void set_state(struct ncp__slot *slot, enum ncp__state state)
 uint32_t ncp__over_by_locked(const struct ncp__engine *engine)
 {
     uint32_t max = engine->limits.max;
-    uint32_t staying = engine->open + engine->dialing - engine->closing;
+    uint32_t staying = engine->open + engine->dialing;
 
     return max != 0 && staying > max ? staying - max : 0;
 }
@@ -28,7 +28,7 @@ static void update_over(struct ncp__engine *engine)
                                   memory_order_relaxed);
 }
 
-/* The connection counts no more; its place is free. */
+/* The connection counts no more. */
 static void account_left(struct ncp__engine *engine, uint32_t index,
                          uint64_t now_ns)
 {
@@ -57,10 +57,9 @@ void ncp__begin_close_locked(struct ncp__engine *engine, uint32_t index,
     slot->reason = (uint8_t)reason;
     slot->link = acts->close_head;
     acts->close_head = index;
+    account_left(engine, index, now_ns);
     if (engine->limits.close_first)
-        engine->closing++;
-    else
-        account_left(engine, index, now_ns);
+        engine->closing++; /* its place is free when it is really closed */
 }
 
 void ncp__engine_begin_close(struct ncp__engine *engine, uint32_t index,
@@ -78,10 +77,8 @@ void ncp__engine_closed_one(struct ncp__engine *engine, uint32_t index,
                             uint64_t now_ns, struct ncp__acts *acts)
 {
     ncp__engine_lock(engine);
-    if (engine->limits.close_first) {
+    if (engine->limits.close_first)
         engine->closing--;
-        account_left(engine, index, now_ns);
-    }
     ncp__slots_release(&engine->slots, index);
     ncp__serve_locked(engine, now_ns, acts);
     ncp__engine_unlock(engine);

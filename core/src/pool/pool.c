@@ -38,8 +38,8 @@ void ncp__pool_settle(ncp_pool *pool)
         return;
     ncp__engine_lock(engine);
     bool now = !pool->settled && engine->open == 0 && engine->dialing == 0 &&
-               engine->out == 0 && pool->checks_out == 0 &&
-               pool->events_out == 0;
+               engine->closing == 0 && engine->out == 0 &&
+               pool->checks_out == 0 && pool->events_out == 0;
     if (now)
         pool->settled = true;
     ncp__engine_unlock(engine);
@@ -481,7 +481,9 @@ int ncp_pool_close(ncp_pool *pool)
 
 static bool all_back(const ncp_pool *pool)
 {
-    return pool->engine.open == 0 && pool->engine.dialing == 0;
+    const struct ncp__engine *engine = &pool->engine;
+
+    return engine->open == 0 && engine->dialing == 0 && engine->closing == 0;
 }
 
 int ncp_pool_close_wait(ncp_pool *pool, int64_t timeout_ms)
