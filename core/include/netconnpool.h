@@ -1105,7 +1105,8 @@ NCP_API int ncp_lease_handle(const ncp_pool *pool, ncp_lease lease,
 
 /**
  * The holder closes the connection itself: the place is free at once, a waiter
- * is served, and the put that may follow answers NCP_OK and does nothing.
+ * is served, and the put that may follow answers NCP_OK and does nothing (the
+ * pool remembers the last 1,024 leases that were closed so).
  *
  * @errors NCP_EINVALIDCONN (a NULL pool too), NCP_ELEAKED, NCP_ECLOSEHOOK
  * @since 0.1

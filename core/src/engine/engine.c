@@ -28,6 +28,7 @@ void ncp__engine_destroy(struct ncp__engine *engine)
 {
     ncp__slots_destroy(&engine->slots);
     ncp__free(engine->latency);
+    ncp__free(engine->closed_leases);
     pthread_mutex_destroy(&engine->lock);
 }
 

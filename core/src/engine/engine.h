@@ -31,6 +31,9 @@ enum {
     NCP__GATE_WAITER = 256   /* one waiter */
 };
 
+/* Leases that their holders closed, whose put is still welcome. */
+enum { NCP__CLOSED_LEASES = 1024 };
+
 /* Why a dial was begun. */
 enum ncp__dial_kind {
     NCP__DIAL_DEMAND = 0, /* for a waiter: slot.of.owner, or NULL since */
@@ -139,7 +142,9 @@ struct ncp__engine {
     uint32_t dials;    /* head of the list of CREATING slots */
     uint64_t retry_ns; /* when somebody may dial who may not now */
     uint64_t random;
-    uint32_t out; /* leases taken away that have not been put */
+    uint32_t out;             /* leases taken away that have not been put */
+    ncp_lease *closed_leases; /* the last NCP__CLOSED_LEASES, a ring; or NULL */
+    uint32_t closed_next;
     /* Moved on and woken when a lease is back, a dial has ended, ...: what
      * close_wait and prewarm_wait sleep on. */
     atomic_uint signal;
@@ -404,6 +409,10 @@ bool ncp__engine_check_overdue(struct ncp__engine *engine, uint32_t index,
 void ncp__engine_count_check(struct ncp__engine *engine, bool healthy);
 /* Counts a lease that is flagged as leaked. */
 void ncp__engine_count_leak(struct ncp__engine *engine);
+
+/* Remembers that a lease was closed by its holder; and whether it was, once. */
+void ncp__engine_remember_closed(struct ncp__engine *engine, ncp_lease lease);
+bool ncp__engine_forget_closed(struct ncp__engine *engine, ncp_lease lease);
 
 void ncp__engine_close(struct ncp__engine *engine, uint64_t now_ns,
                        struct ncp__acts *acts);

@@ -134,6 +134,36 @@ void ncp__engine_taken_back(struct ncp__engine *engine, uint32_t index,
     acts->signal = true;
 }
 
+/* ------------------------------------------------------------ closed by holder */
+
+void ncp__engine_remember_closed(struct ncp__engine *engine, ncp_lease lease)
+{
+    ncp__engine_lock(engine);
+    if (engine->closed_leases == NULL)
+        engine->closed_leases =
+            ncp__alloc(NCP__CLOSED_LEASES * sizeof(ncp_lease));
+    if (engine->closed_leases != NULL)
+        engine->closed_leases[engine->closed_next++ % NCP__CLOSED_LEASES] =
+            lease;
+    ncp__engine_unlock(engine);
+}
+
+bool ncp__engine_forget_closed(struct ncp__engine *engine, ncp_lease lease)
+{
+    bool found = false;
+
+    ncp__engine_lock(engine);
+    for (uint32_t i = 0; engine->closed_leases != NULL && lease != 0 &&
+                         !found && i < NCP__CLOSED_LEASES;
+         i++) {
+        found = engine->closed_leases[i] == lease;
+        if (found)
+            engine->closed_leases[i] = 0;
+    }
+    ncp__engine_unlock(engine);
+    return found;
+}
+
 /* ------------------------------------------------------------------- checks */
 
 static bool under_check(const struct ncp__slot *slot)
@@ -403,7 +433,6 @@ static void forget_chunk(struct ncp__engine *engine, uint32_t chunk_index,
 
         if (state != NCP__FREE && (state != NCP__CREATING || slot->id != 0))
             drop(context, slot);
-        slot->closed_bits = 0;
         ncp__slots_release(&engine->slots, chunk_index * NCP__CHUNK_SLOTS + i);
     }
     atomic_store_explicit(&chunk->idle, 0, memory_order_relaxed);
@@ -428,6 +457,9 @@ void ncp__engine_forked(struct ncp__engine *engine,
     engine->slots.free_tail = NCP__NO_SLOT;
     for (uint32_t chunk = 0; chunk < chunks; chunk++)
         forget_chunk(engine, chunk, drop, context);
+    for (uint32_t i = 0;
+         engine->closed_leases != NULL && i < NCP__CLOSED_LEASES; i++)
+        engine->closed_leases[i] = 0;
     engine->lines = (struct ncp__lines){.sequence = engine->lines.sequence};
     engine->open = engine->dialing = engine->creating = 0;
     engine->closing = engine->out = 0;

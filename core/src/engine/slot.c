@@ -159,22 +159,3 @@ void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot)
     atomic_init(&view->flags,
                 atomic_load_explicit(&slot->flags, memory_order_relaxed));
 }
-
-void ncp__slot_remember_closed(struct ncp__slot *slot, uint64_t generation)
-{
-    uint64_t step = (generation - slot->closed_at) & NCP__GENERATION_MASK;
-
-    slot->closed_bits = step < 32 ? slot->closed_bits << step : 0;
-    slot->closed_bits |= 1;
-    slot->closed_at = generation;
-}
-
-bool ncp__slot_forget_closed(struct ncp__slot *slot, uint64_t generation)
-{
-    uint64_t back = (slot->closed_at - generation) & NCP__GENERATION_MASK;
-
-    if (back >= 32 || (slot->closed_bits >> back & 1) == 0)
-        return false;
-    slot->closed_bits &= ~(UINT32_C(1) << back);
-    return true;
-}

@@ -91,13 +91,11 @@ struct ncp__slot {
         uint32_t slow_gets;  /* gets of this connection by hand-over */
         uint32_t dials_next; /* CREATING: list of dials in progress */
     };
-    uint32_t link;        /* list of its state: free, dials, jobs, closes */
-    uint32_t closed_bits; /* holder-closed leases: bit i = closed_at - i */
-    uint8_t dial_kind;    /* CREATING: enum ncp__dial_kind */
-    uint8_t reason;       /* CLOSING: enum ncp_reason */
-    uint8_t work;         /* pull: queued work, enum ncp_event_type; or 0 */
-    uint8_t dial_flags;   /* CREATING: NCP__DIAL_* below */
-    uint64_t closed_at;   /* generation of the last holder-closed lease */
+    uint32_t link;      /* list of its state: free, dials, jobs, closes */
+    uint8_t dial_kind;  /* CREATING: enum ncp__dial_kind */
+    uint8_t reason;     /* CLOSING: enum ncp_reason */
+    uint8_t work;       /* pull: queued work, enum ncp_event_type; or 0 */
+    uint8_t dial_flags; /* CREATING: NCP__DIAL_* below */
 } __attribute__((aligned(NCP__CACHE_LINE)));
 
 _Static_assert(sizeof(struct ncp__slot) == 2 * NCP__CACHE_LINE,
@@ -123,8 +121,7 @@ struct ncp__slots {
     /* guarded by the engine's lock */
     uint32_t room;                 /* entries in table */
     struct ncp__old_table *old;    /* outgrown tables, freed at the end */
-    uint32_t free_head, free_tail; /* oldest first, so that a closed lease is
-                                       remembered for long */
+    uint32_t free_head, free_tail; /* oldest first */
 };
 
 static inline uint64_t ncp__word(uint64_t generation, enum ncp__state state)
@@ -205,10 +202,5 @@ void ncp__slots_release(struct ncp__slots *slots, uint32_t index);
 /* What there is to know of the connection in a slot, for somebody who looks at it
  * when the slot may be another's already. */
 void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot);
-
-/* Remembers that the holder of `generation` closed its lease; and whether it
- * had, once. The engine's lock is held. */
-void ncp__slot_remember_closed(struct ncp__slot *slot, uint64_t generation);
-bool ncp__slot_forget_closed(struct ncp__slot *slot, uint64_t generation);
 
 #endif

@@ -1,24 +1,13 @@
 /* The ways in which a lease ends: put, discard, detach, close by the holder. */
 #include "pool/pool.h"
 
-/* What a holder-closed lease leaves behind: its put is welcome, once. */
-static int put_stale(ncp_pool *pool, ncp_lease lease)
-{
-    struct ncp__slot *slot = ncp__slot_of(&pool->engine.slots, lease);
-
-    if (slot == NULL)
-        return NCP_EINVALIDCONN;
-    ncp__engine_lock(&pool->engine);
-    bool closed = ncp__slot_forget_closed(slot, ncp__token_generation(lease));
-    ncp__engine_unlock(&pool->engine);
-    return closed ? NCP_OK : NCP_EINVALIDCONN;
-}
-
 /* A lease that had been taken away, or is none. */
 static int put_odd(ncp_pool *pool, ncp_lease lease, uint32_t index, int status)
 {
-    if (index == NCP__NO_SLOT)
-        return put_stale(pool, lease);
+    if (index == NCP__NO_SLOT) /* closed by its holder: welcome, once */
+        return ncp__engine_forget_closed(&pool->engine, lease)
+                   ? NCP_OK
+                   : NCP_EINVALIDCONN;
     int rc = ncp__conn_taken_back(pool, index);
     return status == NCP_ELEAKED ? status : rc;
 }
@@ -173,11 +162,8 @@ static int close_by_holder(ncp_pool *pool, ncp_lease lease)
         return NCP_EINVALIDCONN;
     if (rc != NCP_OK)
         return put_odd(pool, lease, index, rc);
-    struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    wipe(slot);
-    ncp__engine_lock(engine);
-    ncp__slot_remember_closed(slot, ncp__token_generation(lease));
-    ncp__engine_unlock(engine);
+    wipe(ncp__engine_slot(engine, index));
+    ncp__engine_remember_closed(engine, lease);
     return close_owned(pool, index, NCP_REASON_DISCARDED);
 }
 
