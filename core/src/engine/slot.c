@@ -138,8 +138,23 @@ static uint64_t relaxed(const _Atomic uint64_t *value)
     return atomic_load_explicit(value, memory_order_relaxed);
 }
 
+/* What a connection has besides when it was lent; in a reservation the same
+ * memory says whose dial it is. */
+static void view_lent(struct ncp__slot *view, const struct ncp__slot *slot)
+{
+    uint8_t flags = atomic_load_explicit(&view->flags, memory_order_relaxed);
+
+    view->checked_ns = slot->checked_ns;
+    view->gets_base = slot->gets_base;
+    view->slow_gets = slot->slow_gets;
+    if ((flags & NCP__FLAG_TAGGED) != 0)
+        view->of.tag = __atomic_load_n(&slot->of.tag, __ATOMIC_RELAXED);
+}
+
 void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot)
 {
+    uint64_t word = relaxed(&slot->word);
+
     *view = (struct ncp__slot){
         .handle = slot->handle,
         .fd = slot->fd,
@@ -147,15 +162,13 @@ void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot)
         .ip = slot->ip,
         .id = slot->id,
         .created_ns = slot->created_ns,
-        .checked_ns = slot->checked_ns,
-        .gets_base = slot->gets_base,
-        .slow_gets = slot->slow_gets,
         .reason = slot->reason,
-        .of.tag = __atomic_load_n(&slot->of.tag, __ATOMIC_RELAXED),
     };
-    atomic_init(&view->word, relaxed(&slot->word));
+    atomic_init(&view->word, word);
     atomic_init(&view->gets, relaxed(&slot->gets));
     atomic_init(&view->touched_ns, relaxed(&slot->touched_ns));
     atomic_init(&view->flags,
                 atomic_load_explicit(&slot->flags, memory_order_relaxed));
+    if (ncp__word_state(word) != NCP__CREATING)
+        view_lent(view, slot);
 }
