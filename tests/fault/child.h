@@ -15,9 +15,8 @@ struct child_note {
 /* Memory shared with children to come. */
 struct child_note *child_note_new(void);
 
-/* Runs `attempt` in a child, which ends with exit(0), or with 77 when it cannot
- * run here: then this process ends so too. Any other end is a failure, a child
- * that hangs for minutes too. */
+/* Runs `attempt` in a child, which ends with exit(0); any other end is a
+ * failure, a child that hangs for minutes too. */
 void child_run(void (*attempt)(void *), void *arg);
 
 #endif
