@@ -173,7 +173,8 @@ enum ncp_dial_policy {
     NCP_DIAL_FAIL_ONE = 0, /**< the waiter that asked for it gets the error */
     NCP_DIAL_FAIL_ALL = 1, /**< every waiter gets the error */
     NCP_DIAL_WAIT = 2      /**< nobody: they wait for their own deadline while
-                                the pool dials again */
+                                the pool dials again, with dial_backoff or
+                                else 10 ms in between */
 };
 
 /** How the idle connections are kept. */
@@ -1518,7 +1519,8 @@ NCP_API int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
 NCP_API int ncp_pool_work(ncp_pool *pool);
 
 /**
- * Milliseconds until ncp_pool_work() has something to do: 0 now, -1 never.
+ * Milliseconds until ncp_pool_work() has something to do: 0 now, -1 never (for
+ * NULL too).
  * On a push pool, when its housekeeping will run next.
  *
  * @since 0.1

@@ -208,7 +208,7 @@ static const struct ncp__option_row option_rows[NCP__OPTION_END] = {
     [NCP_OPTION_DIAL_BACKOFF] = OPTION_TIME_0(
         "dial_backoff", OPTION_LIVE, 0, NCP__DURATION_MAX_MS, "none",
         "pause after a failed dial; it grows, with jitter, while "
-        "dials fail"),
+        "dials fail; at least 10ms with dial_policy wait"),
     [NCP_OPTION_DIAL_BACKOFF_MAX] = OPTION_TIME(
         "dial_backoff_max", OPTION_LIVE, 30000, 1, NCP__DURATION_MAX_MS,
         "the longest pause after a failed dial"),
