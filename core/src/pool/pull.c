@@ -266,7 +266,7 @@ static uint32_t pop_work_locked(ncp_pool *pool, int *type)
 }
 
 /* A DIAL that nobody needs any more is ended before the host hears of it. */
-static bool dial_event(ncp_pool *pool, uint32_t index, ncp_event *event)
+static void dial_event(ncp_pool *pool, uint32_t index, ncp_event *event)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__acts acts = NCP__NO_ACTS;
@@ -279,70 +279,83 @@ static bool dial_event(ncp_pool *pool, uint32_t index, ncp_event *event)
         ncp__engine_unlock(engine);
     }
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
-    return wanted;
 }
 
-static bool check_event(ncp_pool *pool, uint32_t index, ncp_event *event)
+static void check_event(ncp_pool *pool, uint32_t index, ncp_event *event)
 {
     fill_slot(event, pool, index, NCP_EVENT_CHECK);
     event->timeout_ms = ncp__pool_num(pool, NCP_OPTION_HEALTH_CHECK_TIMEOUT);
-    return true;
 }
 
-/* The slot of a lease that was taken away stays until it is put. */
-static bool close_event(ncp_pool *pool, uint32_t index, ncp_event *event)
+/* What is left to do for a slot whose close was told. */
+enum after_close { KEEP_SLOT, TAKE_SLOT_BACK, FREE_SLOT };
+
+/* Lock held: the slot of a lease that was taken away stays until it is put, and
+ * that may be now. */
+static enum after_close tell_close_locked(ncp_pool *pool, uint32_t index,
+                                          ncp_event *event)
 {
-    struct ncp__engine *engine = &pool->engine;
-    struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    struct ncp__acts acts = NCP__NO_ACTS;
+    const struct ncp__slot *slot = ncp__engine_slot(&pool->engine, index);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
 
     fill_slot(event, pool, index, NCP_EVENT_CLOSE);
     event->lease = 0;
     event->reason = slot->reason;
-    ncp__log(pool, NCP_LOG_DEBUG, slot->id, "event=close reason=%s",
-             ncp_reason_text(slot->reason));
-    ncp__engine_lock(engine);
-    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
-    bool closing = ncp__word_state(word) == NCP__CLOSING;
-    bool out = (slot->dial_flags & NCP__SLOT_OUT) != 0;
-    ncp__engine_unlock(engine);
-    if (closing && out)
-        ncp__engine_taken_back(engine, index, &acts);
-    else if (closing)
-        ncp__engine_closed_one(engine, index, ncp__engine_now(engine), &acts);
-    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
-    return true;
+    if (ncp__word_state(word) != NCP__CLOSING)
+        return KEEP_SLOT;
+    return (slot->dial_flags & NCP__SLOT_OUT) != 0 ? TAKE_SLOT_BACK : FREE_SLOT;
 }
 
-static bool work_event(ncp_pool *pool, uint32_t index, int type,
-                       ncp_event *event)
+static void after_close(ncp_pool *pool, uint32_t index, enum after_close what,
+                        const ncp_event *event)
 {
+    struct ncp__engine *engine = &pool->engine;
+    struct ncp__acts acts = NCP__NO_ACTS;
+
+    ncp__log(pool, NCP_LOG_DEBUG, event->conn_id, "event=close reason=%s",
+             ncp_reason_text(event->reason));
+    if (what == TAKE_SLOT_BACK)
+        ncp__engine_taken_back(engine, index, &acts);
+    else if (what == FREE_SLOT)
+        ncp__engine_closed_one(engine, index, ncp__engine_now(engine), &acts);
+    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+}
+
+/* Takes one piece of work out; false when there is none left. A piece that has
+ * become needless leaves the event as it is: NONE. */
+static bool next_work(ncp_pool *pool, ncp_event *event)
+{
+    struct ncp__engine *engine = &pool->engine;
+    enum after_close what = KEEP_SLOT;
+    int type = 0;
+
     clear_event(event, pool);
-    if (type == NCP_EVENT_DIAL)
-        return dial_event(pool, index, event);
-    if (type == NCP_EVENT_CHECK)
-        return check_event(pool, index, event);
-    return close_event(pool, index, event);
+    ncp__engine_lock(engine);
+    uint32_t index = pop_work_locked(pool, &type);
+    if (type == NCP_EVENT_CLOSE)
+        what = tell_close_locked(pool, index, event);
+    ncp__engine_unlock(engine);
+    if (index == NCP__NO_SLOT)
+        return false;
+    if (type == NCP_EVENT_CLOSE)
+        after_close(pool, index, what, event);
+    else if (type == NCP_EVENT_DIAL)
+        dial_event(pool, index, event);
+    else
+        check_event(pool, index, event);
+    return true;
 }
 
 int ncp__pull_work_events(ncp_pool *pool, ncp_event *events, int max,
                           bool *more)
 {
-    struct ncp__engine *engine = &pool->engine;
-    int count = 0, type = 0;
+    int count = 0;
 
-    while (count < max) {
-        ncp__engine_lock(engine);
-        uint32_t index = pop_work_locked(pool, &type);
-        ncp__engine_unlock(engine);
-        if (index == NCP__NO_SLOT)
-            break;
-        if (work_event(pool, index, type, &events[count]))
-            count++;
-    }
-    ncp__engine_lock(engine);
+    while (count < max && next_work(pool, &events[count]))
+        count += events[count].type != NCP_EVENT_NONE;
+    ncp__engine_lock(&pool->engine);
     *more = pool->work_head != NCP__NO_SLOT;
-    ncp__engine_unlock(engine);
+    ncp__engine_unlock(&pool->engine);
     return count;
 }
 
