@@ -168,6 +168,9 @@ static void make_room(struct ncp__engine *engine,
                       const struct ncp__waiter *waiter, uint64_t now_ns,
                       struct ncp__acts *acts)
 {
+    if (waiter->protocol == NCP_PROTOCOL_UNKNOWN &&
+        waiter->ip == NCP_IP_UNKNOWN)
+        return; /* it can use any: what is idle has just come back, for it */
     if (engine->closing >= engine->lines.needing)
         return; /* enough of them are on their way out */
     uint32_t index =

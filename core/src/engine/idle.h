@@ -63,8 +63,8 @@ bool ncp__idle_claim_for_check(struct ncp__idle *idle, uint32_t index);
 void ncp__idle_checked(struct ncp__idle *idle, uint32_t index);
 void ncp__idle_failed(struct ncp__idle *idle, uint32_t index);
 
-/* Takes the least recently returned connection; with a want other than any,
- * only one that does not fit it. NCP__NO_SLOT when there is none. */
+/* Takes the least recently returned connection of all; with a want other than
+ * any, only one that does not fit it. NCP__NO_SLOT when there is none. */
 uint32_t ncp__idle_take_oldest(struct ncp__idle *idle, int unless_protocol,
                                int unless_ip);
 
