@@ -187,7 +187,7 @@ struct pool {
     int listener;
     bool pull;
     bool freed;
-    bool resized;
+    atomic_bool resized;
 };
 
 /* One lease, or one event of the pull driver, under a name. */
