@@ -598,55 +598,28 @@ static void checker_that_fails_is_a_verdict(void)
     bench_end(bench);
 }
 
-static const struct {
-    const char *name;
-    void (*run)(void);
-} cases[] = {
-#define CASE(name)                                                             \
-    {                                                                          \
-#name, name                                                            \
-    }
-    CASE(late_connection_is_kept),
-    CASE(error_after_the_caller_left_is_only_counted),
-    CASE(error_after_a_cancel_is_only_counted),
-    CASE(dial_longer_than_its_limit_fails_the_get),
-    CASE(dial_that_meets_the_close_is_closed),
-    CASE(pool_may_be_freed_under_a_dial),
-    CASE(dialer_that_says_nothing),
-    CASE(dialer_that_fails),
-    CASE(dialer_that_fails_with_a_code),
-    CASE(dialer_without_a_socket),
-    CASE(garbage_kinds_count_as_unknown),
-    CASE(negative_descriptor_is_none),
-    CASE(dialer_that_answers_twice),
-    CASE(refusal_of_on_created),
-    CASE(closer_that_fails),
-    CASE(closer_that_hangs_holds_nobody_else),
-    CASE(checker_that_hangs_costs_one_connection),
-    CASE(checker_that_fails_is_a_verdict),
+static const struct child_case cases[] = {
+    CHILD_CASE(late_connection_is_kept),
+    CHILD_CASE(error_after_the_caller_left_is_only_counted),
+    CHILD_CASE(error_after_a_cancel_is_only_counted),
+    CHILD_CASE(dial_longer_than_its_limit_fails_the_get),
+    CHILD_CASE(dial_that_meets_the_close_is_closed),
+    CHILD_CASE(pool_may_be_freed_under_a_dial),
+    CHILD_CASE(dialer_that_says_nothing),
+    CHILD_CASE(dialer_that_fails),
+    CHILD_CASE(dialer_that_fails_with_a_code),
+    CHILD_CASE(dialer_without_a_socket),
+    CHILD_CASE(garbage_kinds_count_as_unknown),
+    CHILD_CASE(negative_descriptor_is_none),
+    CHILD_CASE(dialer_that_answers_twice),
+    CHILD_CASE(refusal_of_on_created),
+    CHILD_CASE(closer_that_fails),
+    CHILD_CASE(closer_that_hangs_holds_nobody_else),
+    CHILD_CASE(checker_that_hangs_costs_one_connection),
+    CHILD_CASE(checker_that_fails_is_a_verdict),
 };
-
-static void run_case(void *arg)
-{
-    void (*const *run)(void) = arg;
-    int threads = count_threads();
-
-    (*run)();
-    REQUIRE_SOON(count_threads() == threads);
-}
 
 int main(int argc, char **argv)
 {
-    int found = 0;
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        void (*run)(void) = cases[i].run;
-        if (argc > 1 && strcmp(argv[1], cases[i].name) != 0)
-            continue;
-        found++;
-        expect_context("case %s", cases[i].name);
-        printf("%s\n", cases[i].name);
-        child_run(run_case, &run);
-    }
-    return found ? 0 : 2;
+    return child_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }

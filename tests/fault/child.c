@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,4 +50,30 @@ void child_run(void (*attempt)(void *), void *arg)
     if (WIFSIGNALED(status) && WTERMSIG(status) == 14)
         expect_failed(__FILE__, __LINE__, "the attempt hangs", 0, 0, false);
     REQUIRE_EQ(status, 0);
+}
+
+static void run_case(void *arg)
+{
+    const struct child_case *one = arg;
+    int threads = count_threads();
+
+    one->run();
+    REQUIRE_SOON(count_threads() == threads);
+}
+
+int child_cases(int argc, char **argv, const struct child_case *cases,
+                size_t count)
+{
+    int found = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct child_case one = cases[i];
+        if (argc > 1 && strcmp(argv[1], one.name) != 0)
+            continue;
+        found++;
+        expect_context("case %s", one.name);
+        printf("%s\n", one.name);
+        child_run(run_case, &one);
+    }
+    return found ? 0 : 2;
 }

@@ -19,4 +19,21 @@ struct child_note *child_note_new(void);
  * failure, a child that hangs for minutes too. */
 void child_run(void (*attempt)(void *), void *arg);
 
+/* A case of a program, by the name of its function. */
+struct child_case {
+    const char *name;
+    void (*run)(void);
+};
+
+#define CHILD_CASE(function)                                                   \
+    {                                                                          \
+        .name = #function, .run = (function)                                   \
+    }
+
+/* Runs each case in a child, or only the one that is named by the first
+ * argument, and requires that no thread is left behind. Returns the exit
+ * code. */
+int child_cases(int argc, char **argv, const struct child_case *cases,
+                size_t count);
+
 #endif

@@ -259,43 +259,16 @@ static void clock_near_its_end(void)
     bench_end(bench);
 }
 
-static const struct {
-    const char *name;
-    void (*run)(void);
-} cases[] = {
-#define CASE(name)                                                             \
-    {                                                                          \
-#name, name                                                            \
-    }
-    CASE(standing_clock),
-    CASE(jump_ends_the_waits_it_passes),
-    CASE(jump_by_days),
-    CASE(jump_by_centuries),
-    CASE(jump_makes_leases_leak_once),
-    CASE(clock_near_its_end),
+static const struct child_case cases[] = {
+    CHILD_CASE(standing_clock),
+    CHILD_CASE(jump_ends_the_waits_it_passes),
+    CHILD_CASE(jump_by_days),
+    CHILD_CASE(jump_by_centuries),
+    CHILD_CASE(jump_makes_leases_leak_once),
+    CHILD_CASE(clock_near_its_end),
 };
-
-static void run_case(void *arg)
-{
-    void (*const *run)(void) = arg;
-    int threads = count_threads();
-
-    (*run)();
-    REQUIRE_SOON(count_threads() == threads);
-}
 
 int main(int argc, char **argv)
 {
-    int found = 0;
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        void (*run)(void) = cases[i].run;
-        if (argc > 1 && strcmp(argv[1], cases[i].name) != 0)
-            continue;
-        found++;
-        expect_context("case %s", cases[i].name);
-        printf("%s\n", cases[i].name);
-        child_run(run_case, &run);
-    }
-    return found ? 0 : 2;
+    return child_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }

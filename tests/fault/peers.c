@@ -292,47 +292,18 @@ static void borrower_is_interrupted_by_close_now(void)
     street_close(&street);
 }
 
-static const struct {
-    const char *name;
-    void (*run)(void);
-} cases[] = {
-#define CASE(name)                                                             \
-    {                                                                          \
-#name, name                                                            \
-    }
-    CASE(peer_that_resets),
-    CASE(peer_that_half_closes),
-    CASE(peer_that_speaks_unasked),
-    CASE(peer_that_leaves_a_borrower),
-    CASE(peer_that_dies_in_its_sleep),
-    CASE(peer_that_refuses),
-    CASE(peer_that_floods_with_datagrams),
-    CASE(borrower_is_interrupted_by_close_now),
+static const struct child_case cases[] = {
+    CHILD_CASE(peer_that_resets),
+    CHILD_CASE(peer_that_half_closes),
+    CHILD_CASE(peer_that_speaks_unasked),
+    CHILD_CASE(peer_that_leaves_a_borrower),
+    CHILD_CASE(peer_that_dies_in_its_sleep),
+    CHILD_CASE(peer_that_refuses),
+    CHILD_CASE(peer_that_floods_with_datagrams),
+    CHILD_CASE(borrower_is_interrupted_by_close_now),
 };
-
-static void run_case(void *arg)
-{
-    void (*const *run)(void) = arg;
-    int fds = count_fds();
-    int threads = count_threads();
-
-    (*run)();
-    REQUIRE_SOON(count_fds() == fds);
-    REQUIRE_SOON(count_threads() == threads);
-}
 
 int main(int argc, char **argv)
 {
-    int found = 0;
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        void (*run)(void) = cases[i].run;
-        if (argc > 1 && strcmp(argv[1], cases[i].name) != 0)
-            continue;
-        found++;
-        expect_context("case %s", cases[i].name);
-        printf("%s\n", cases[i].name);
-        child_run(run_case, &run);
-    }
-    return found ? 0 : 2;
+    return child_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }
