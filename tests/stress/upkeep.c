@@ -271,7 +271,8 @@ static void one_pool(struct upkeep *upkeep, uint64_t calls, struct rng *rng)
     /* Nobody borrows: the housekeeping has the pool for itself. */
     sleep_us(30000);
     sampler_stop(&sampler);
-    REQUIRE_EQ(ncp_pool_close(upkeep->pool), NCP_OK);
+    /* Closes that the housekeeping left to a worker end too. */
+    REQUIRE_EQ(ncp_pool_close_wait(upkeep->pool, -1), NCP_OK);
     check_end(upkeep);
     expect_about(NULL);
     ncp_pool_free(upkeep->pool);

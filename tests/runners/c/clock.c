@@ -253,6 +253,8 @@ bool clock_wait(bool (*done)(void *user), void *user, int64_t limit_ms)
 void clock_watch_pool(ncp_pool *pool, bool push)
 {
     pthread_mutex_lock(&clk.lock);
+    while (clk.pools_busy)
+        pthread_cond_wait(&clk.pools_free, &clk.lock);
     clk.pools[clk.pool_count].pool = pool;
     clk.pools[clk.pool_count].push = push;
     clk.pool_count++;
