@@ -171,6 +171,17 @@ static int refusal(const struct ncp__engine *engine)
     return NCP_REASON_NONE;
 }
 
+/* Adaptive: whether a running caller may take what this waiter could have. */
+static bool may_barge(const struct ncp__engine *engine,
+                      const struct ncp__waiter *waiter)
+{
+    uint64_t gate = atomic_load_explicit(&engine->gate, memory_order_relaxed);
+
+    return engine->limits.adaptive && !waiter->is_ticket &&
+           (gate & NCP__GATE_STARVING) == 0 &&
+           ncp__engine_now(engine) < waiter->since_ns + NCP__STARVING_NS;
+}
+
 static void offer_locked(struct ncp__engine *engine, uint32_t index,
                          uint64_t now_ns, struct ncp__acts *acts)
 {
@@ -187,9 +198,8 @@ static void offer_locked(struct ncp__engine *engine, uint32_t index,
         ncp__begin_close_locked(engine, index, reason, now_ns, acts);
         return;
     }
-    bool barging = engine->limits.adaptive && waiter != NULL &&
-                   !waiter->is_ticket && (gate & NCP__GATE_STARVING) == 0 &&
-                   reason == NCP_REASON_NONE;
+    bool barging = reason == NCP_REASON_NONE && waiter != NULL &&
+                   may_barge(engine, waiter);
     if (waiter != NULL && !barging) {
         ncp__give_locked(engine, waiter, index, false, now_ns, acts);
         return;

@@ -31,6 +31,9 @@ enum {
     NCP__GATE_WAITER = 256   /* one waiter */
 };
 
+/* Adaptive: after this long in line a waiter is served before anybody. */
+#define NCP__STARVING_NS (1 * NCP__NS_PER_MS)
+
 /* Leases that their holders closed, whose put is still welcome. */
 enum { NCP__CLOSED_LEASES = 1024 };
 

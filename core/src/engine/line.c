@@ -1,9 +1,6 @@
 /* The line of waiters: who is served next, and how a get in it ends. */
 #include "engine/engine.h"
 
-/* Adaptive: after this long in line a waiter is served before anybody. */
-#define STARVING_NS (1 * NCP__NS_PER_MS)
-
 /* ------------------------------------------------------------------- counting */
 
 void ncp__count_end_locked(struct ncp__engine *engine,
@@ -308,7 +305,7 @@ bool ncp__engine_try_woken(struct ncp__engine *engine,
     ncp__engine_lock(engine);
     atomic_store_explicit(&waiter->woken, false, memory_order_seq_cst);
     bool queued = waiter->queued;
-    if (queued && now_ns >= waiter->since_ns + STARVING_NS)
+    if (queued && now_ns >= waiter->since_ns + NCP__STARVING_NS)
         atomic_fetch_or_explicit(&engine->gate, NCP__GATE_STARVING,
                                  memory_order_seq_cst);
     if (queued)

@@ -1,8 +1,6 @@
 /* The push driver: get and put of C programs and threads. */
 #include "pool/pool.h"
 
-#define STARVING_NS (1 * NCP__NS_PER_MS)
-
 enum { SPINS = 100 };
 
 /* One get, from its call to its answer. */
@@ -179,7 +177,7 @@ static bool try_for_itself(ncp_pool *pool, struct ncp__waiter *waiter,
                            uint64_t now_ns)
 {
     struct ncp__acts acts = NCP__NO_ACTS;
-    bool starving = now_ns >= waiter->since_ns + STARVING_NS;
+    bool starving = now_ns >= waiter->since_ns + NCP__STARVING_NS;
 
     if (!ncp__engine_adaptive(&pool->engine) ||
         (!starving &&
@@ -194,7 +192,7 @@ static uint64_t sleep_until(ncp_pool *pool, const struct ncp__waiter *waiter,
                             uint64_t now_ns)
 {
     uint64_t until_ns = waiter->deadline_ns;
-    uint64_t starving_ns = waiter->since_ns + STARVING_NS;
+    uint64_t starving_ns = waiter->since_ns + NCP__STARVING_NS;
 
     if (ncp__engine_adaptive(&pool->engine) && now_ns < starving_ns &&
         starving_ns < until_ns)
