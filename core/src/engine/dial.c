@@ -472,6 +472,15 @@ static void prewarm_connected(struct ncp__engine *engine,
         end_prewarm(engine, false, acts);
 }
 
+/* The reservation has become a connection. */
+static void welcome(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
+{
+    unreserve(engine, index);
+    join(engine, index, now_ns);
+    ncp__gatekeeper_success(&engine->gatekeeper);
+    engine->dial_error.count = 0;
+}
+
 static void connected_locked(struct ncp__engine *engine, uint32_t index,
                              uint64_t now_ns, struct ncp__acts *acts)
 {
@@ -483,10 +492,7 @@ static void connected_locked(struct ncp__engine *engine, uint32_t index,
         prewarm_connected(engine, acts);
     if (owner != NULL)
         uncover(engine, owner); /* first: it may take over another's dial */
-    unreserve(engine, index);
-    join(engine, index, now_ns);
-    ncp__gatekeeper_success(&engine->gatekeeper);
-    engine->dial_error.count = 0;
+    welcome(engine, index, now_ns);
     place(engine, index, now_ns, acts);
     if (owner != NULL && owner->queued &&
         !ncp__fits(protocol, ip, owner->protocol, owner->ip) &&
@@ -700,10 +706,7 @@ static bool bound_connected_locked(struct ncp__engine *engine, uint32_t index,
         connected_locked(engine, index, now_ns, acts);
         return false;
     }
-    unreserve(engine, index);
-    join(engine, index, now_ns);
-    ncp__gatekeeper_success(&engine->gatekeeper);
-    engine->dial_error.count = 0;
+    welcome(engine, index, now_ns);
     if (ncp__engine_closed(engine)) {
         ncp__begin_close_locked(engine, index, NCP_REASON_POOL_CLOSED, now_ns,
                                 acts);

@@ -293,8 +293,6 @@ void ncp__cancel_after_fork(bool child);
 
 /* ----------------------------------------------------------------- lease.c */
 
-/* The fact `info` about an owned or leased slot. */
-int ncp__conn_fact(const struct ncp_conn *conn, int info, uint64_t *out);
 /* Whether a lease is out: its slot, or NULL. */
 struct ncp__slot *ncp__lease_slot(const ncp_pool *pool, ncp_lease lease);
 
