@@ -279,6 +279,8 @@ typedef struct ncp_guard ncp_guard;
 typedef struct ncp_dial ncp_dial;
 /** A connection, as callbacks see it. */
 typedef struct ncp_conn ncp_conn;
+/** What is to be done, or has been done; see struct ncp_event below. */
+typedef struct ncp_event ncp_event;
 
 /**
  * One borrow of one connection. A lease ends with exactly one of
@@ -338,6 +340,12 @@ typedef void (*ncp_log_fn)(void *user, int level, uint64_t conn_id,
 
 /** Tells the time in nanoseconds; must never go back. */
 typedef uint64_t (*ncp_clock_fn)(void *user);
+
+/**
+ * Looks whether a waiting caller should go on waiting: 0 yes, anything else no.
+ * Called on the caller's thread, with no lock held.
+ */
+typedef int (*ncp_poll_fn)(void *user);
 
 /** Returns `size` bytes aligned for any type, or NULL. */
 typedef void *(*ncp_alloc_fn)(void *user, size_t size);
@@ -447,7 +455,10 @@ enum ncp_option {
     NCP_OPTION_TCP_KEEPALIVE = 51,         /**< ms between probes, 0 off */
     NCP_OPTION_SEND_BUFFER = 52,           /**< bytes, 0 the system's */
     NCP_OPTION_RECEIVE_BUFFER = 53,        /**< bytes, 0 the system's */
-    NCP_OPTION_HAPPY_EYEBALLS_DELAY = 54   /**< ms between two addresses */
+    NCP_OPTION_HAPPY_EYEBALLS_DELAY = 54,  /**< ms between two addresses */
+    NCP_OPTION_HOST_EVENTS = 55            /**< pull: which events the host wants
+                                                besides, of enum
+                                                ncp_host_event; 0 none */
 };
 
 /** The type of an option. */
@@ -652,6 +663,18 @@ NCP_API int ncp_config_set_clock(ncp_config *config, ncp_clock_fn clock,
                                  void *user, ncp_drop_fn drop);
 
 /**
+ * A clock that stands still until it is set; for tests that move time
+ * themselves. Give it to ncp_config_set_clock() with a uint64_t of yours as
+ * `user`, store nanoseconds there (atomically when threads run), and call
+ * ncp_pool_wake().
+ *
+ * @param user a uint64_t, in nanoseconds; not NULL
+ * @returns what is stored there
+ * @since 0.1
+ */
+NCP_API uint64_t ncp_manual_clock(void *user);
+
+/**
  * Sets the queue that receives the work of a pull pool: dial, check, close.
  * The configuration and its pools keep the queue alive.
  *
@@ -761,7 +784,8 @@ NCP_API int ncp_dial_done_fd(ncp_dial *dial, int fd);
 /**
  * Says why it failed; shown by ncp_pool_dial_error() and ncp_pool_describe().
  *
- * @param code an errno, or any number that means something to you
+ * @param code an errno, or any number that means something to you; the caller
+ *        whose get it fails finds it in the event of ncp_pool_borrow()
  * @param text may be NULL; copied, cut at 120 bytes
  * @since 0.1
  */
@@ -871,6 +895,18 @@ NCP_API int ncp_pool_get_ipv6(ncp_pool *pool, ncp_lease *out);
 NCP_API int ncp_pool_get_ex(ncp_pool *pool, int protocol, int ip,
                             int64_t timeout_ms, ncp_cancel *cancel,
                             uint64_t tag, ncp_lease *out);
+
+/**
+ * Borrows as ncp_pool_get_ex() does and says everything about it in one call.
+ *
+ * @param out CONN with lease, handle, fd, conn_id, protocol, ip, tag, reused; or
+ *        NONE, with `status` and, when a dial or a hook failed, its `code`
+ * @errors as ncp_pool_get_ex()
+ * @since 0.1
+ */
+NCP_API int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip,
+                            int64_t timeout_ms, ncp_cancel *cancel,
+                            uint64_t tag, ncp_event *out);
 
 /**
  * Gives a connection back. It goes to the oldest compatible waiter, else idle,
@@ -1047,6 +1083,22 @@ NCP_API int ncp_cancel_new(ncp_cancel **out);
  * @since 0.1
  */
 NCP_API int ncp_cancel_fire(ncp_cancel *cancel);
+
+/**
+ * Lets a token look for itself: a get that carries it and waits calls `poll`
+ * on its own thread whenever it wakes, at least once every interval and after
+ * each signal. When that answers anything but 0, this get alone ends with
+ * NCP_ECANCELED; until then it keeps its place in line.
+ *
+ * Call it before the token is used.
+ *
+ * @param poll NULL for none
+ * @param interval_ms at least 1
+ * @errors NCP_EINVAL
+ * @since 0.1
+ */
+NCP_API int ncp_cancel_set_poll(ncp_cancel *cancel, ncp_poll_fn poll,
+                                void *user, int64_t interval_ms);
 
 /** Frees a token that no get carries any more. @since 0.1 */
 NCP_API void ncp_cancel_free(ncp_cancel *cancel);
@@ -1309,30 +1361,53 @@ enum ncp_event_type {
     NCP_EVENT_CLOSE = 4,   /**< close `handle`; nothing to answer */
     NCP_EVENT_PENDING = 5, /**< `ticket` stands in line */
     NCP_EVENT_READY = 6,   /**< `ticket` is decided: ncp_ticket_take() */
-    NCP_EVENT_KICK = 7     /**< ncp_queue_kick() */
+    NCP_EVENT_KICK = 7,    /**< ncp_queue_kick() */
+    NCP_EVENT_BORROW = 8,  /**< with NCP_HOST_BORROW: `lease` is to be looked at
+                                before it is lent, then ncp_pool_checked() */
+    NCP_EVENT_LEAK = 9,    /**< with NCP_HOST_LEAK: a lease passed leak_timeout
+                                (reason NONE) or was evicted (reason LEAKED) */
+    NCP_EVENT_LOG = 10,    /**< with NCP_HOST_LOG: ncp_pool_log_next() */
+    NCP_EVENT_DUE = 11     /**< with NCP_HOST_DUE: ncp_pool_next_due_ms() is
+                                earlier than it said last */
+};
+
+/** Events that a host may want besides; bits of the option host_events. */
+enum ncp_host_event {
+    NCP_HOST_BORROW = 1, /**< BORROW in place of CONN: the host has a hook that
+                              may refuse a connection */
+    NCP_HOST_LEAK = 2,   /**< LEAK, in place of the callback on_leak */
+    NCP_HOST_LOG = 4,    /**< LOG, in place of the callback log; log_level says
+                              how much */
+    NCP_HOST_DUE = 8     /**< DUE, so that the host need not ask after each
+                              call */
 };
 
 /** What is to be done, or has been done. 128 bytes, frozen. */
-typedef struct ncp_event {
+struct ncp_event {
     int32_t type;       /**< enum ncp_event_type */
-    int32_t status;     /**< enum ncp_status: why a ticket failed */
+    int32_t status;     /**< enum ncp_status: why a ticket or a get failed */
     ncp_pool *pool;     /**< borrowed */
     ncp_lease lease;    /**< CONN, CHECK: lease; DIAL: reservation */
     ncp_ticket ticket;  /**< PENDING, READY; DIAL for a ticket */
     uint64_t tag;       /**< as given to ncp_pool_acquire() */
-    uint64_t handle;    /**< CONN, CHECK, CLOSE */
-    uint64_t conn_id;   /**< CONN, CHECK, CLOSE */
+    uint64_t handle;    /**< CONN, CHECK, BORROW, CLOSE, LEAK */
+    uint64_t conn_id;   /**< CONN, CHECK, BORROW, CLOSE, LEAK */
     int64_t timeout_ms; /**< DIAL: until the caller gives up or
                              connection_timeout ends; CHECK: until the check
                              counts as failed; -1 no limit */
-    int32_t fd;         /**< CONN, CHECK, CLOSE; -1 none */
+    int32_t fd;         /**< CONN, CHECK, BORROW, CLOSE, LEAK; -1 none */
     int32_t protocol;   /**< what it is; DIAL: what is wanted */
     int32_t ip;         /**< what it is; DIAL: what is wanted */
-    int32_t reason;     /**< CLOSE: enum ncp_reason; DIAL: the attempt */
+    int32_t reason;     /**< CLOSE, LEAK: enum ncp_reason; DIAL: the attempt */
     int32_t reused;     /**< CONN: 1 when it had been used before */
     int32_t reserved32; /**< 0 */
-    uint64_t spare[5];  /**< 0 */
-} ncp_event;
+    int64_t code;       /**< why it failed, as ncp_pool_fail() or
+                             ncp_dial_fail() was told; else 0 */
+    int64_t creation_ms; /**< DIAL: until connection_timeout ends; a dial that
+                              works this long may finish after its caller gave
+                              up, and is kept; -1 no limit */
+    uint64_t spare[3];  /**< 0 */
+};
 
 /** Flags of ncp_pool_acquire() and ncp_pool_release(). */
 enum ncp_flag {
@@ -1340,7 +1415,13 @@ enum ncp_flag {
                               with DIAL, at once or through its ticket. Without
                               it DIAL goes as work to the queue. */
     NCP_FLAG_TRY = 2,    /**< acquire: an idle connection or NCP_EEXHAUSTED */
-    NCP_FLAG_DISCARD = 4 /**< release: close instead of keeping */
+    NCP_FLAG_DISCARD = 4, /**< release: close instead of keeping */
+    NCP_FLAG_TAKE = 8,   /**< acquire: the queue takes the ticket by itself: what
+                              ncp_ticket_take() would answer comes out of it in
+                              place of READY (a failed one: READY, with `status`
+                              and `code`) and the ticket is over */
+    NCP_FLAG_HOOK = 16   /**< release: a hook of the host refused it; closed, with
+                              reason HOOK */
 };
 
 /**
@@ -1482,13 +1563,15 @@ NCP_API int ncp_pool_fail(ncp_pool *pool, ncp_lease reservation, int status,
 /**
  * A check ended. For a check as work `out` becomes NONE: a healthy connection
  * goes back where it was, another one is closed. For a CHECK answered by
- * ncp_pool_acquire() a healthy connection is answered with CONN, for another
- * one the acquire goes on and answers as before.
+ * ncp_pool_acquire() a healthy connection is answered with CONN (or BORROW),
+ * for another one the acquire goes on and answers as before. For a BORROW a
+ * healthy connection is answered with CONN, another one is closed with reason
+ * HOOK and the get fails with NCP_EHOOK.
  *
- * @param lease of the CHECK event
+ * @param lease of the CHECK or BORROW event
  * @param healthy 0 or 1
- * @errors NCP_EINVALIDCONN for a check that is none (it ran too long), and as
- *         ncp_pool_acquire()
+ * @errors NCP_EINVALIDCONN for a check that is none (it ran too long),
+ *         NCP_EHOOK, and as ncp_pool_acquire()
  * @since 0.1
  */
 NCP_API int ncp_pool_checked(ncp_pool *pool, ncp_lease lease, int healthy,
@@ -1509,6 +1592,19 @@ NCP_API int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
                              int *status);
 
 /**
+ * Takes the oldest line of log out of a pool with NCP_HOST_LOG. It keeps 256
+ * lines; when more were written, the next one says how many were lost.
+ *
+ * @param level,conn_id as ncp_log_fn is told; each may be NULL
+ * @param buffer room for the line, cut to fit and terminated
+ * @returns the length of the line without its end, as snprintf does; 0 when there
+ *          is none; NCP_EINVAL
+ * @since 0.1
+ */
+NCP_API int ncp_pool_log_next(ncp_pool *pool, int *level, uint64_t *conn_id,
+                              char *buffer, size_t size);
+
+/**
  * Does what is due: expires, finds leaks, times tickets out, and puts CHECK,
  * CLOSE and DIAL work into the queue of the pool. Call it when
  * ncp_pool_next_due_ms() says so.
@@ -1517,6 +1613,24 @@ NCP_API int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
  * @since 0.1
  */
 NCP_API int ncp_pool_work(ncp_pool *pool);
+
+/**
+ * Dials the option target with the built-in dialer and blocks meanwhile; for
+ * hosts of a pull pool that have a thread to spare. The caller owns the socket
+ * and hands it over with ncp_pool_fulfil().
+ *
+ * @param protocol,ip what is wanted, as in the DIAL event
+ * @param timeout_ms above 0; below 0 the option connection_timeout
+ * @param code an errno on failure; may be NULL
+ * @param text buffer for a sentence on failure; may be NULL when size is 0
+ * @param out the descriptor, yours; -1 on failure
+ * @errors NCP_EDIAL, NCP_ECLOSED (the pool was closed meanwhile), NCP_ESTATE
+ *         without a target, NCP_EINVAL
+ * @since 0.1
+ */
+NCP_API int ncp_pool_dial_target(ncp_pool *pool, int protocol, int ip,
+                                 int64_t timeout_ms, int64_t *code, char *text,
+                                 size_t size, int *out);
 
 /**
  * Milliseconds until ncp_pool_work() has something to do: 0 now, -1 never (for
