@@ -1,0 +1,113 @@
+-- The pull machine: does the work that a pull pool hands out, on any host.
+--
+-- SPDX-License-Identifier: BSD-3-Clause
+--
+-- A pull pool never blocks, calls nothing back and starts no thread: it answers
+-- with events. The machine turns these into gets that wait, dials, checks, closes
+-- and hooks, and leaves to its host how anything waits. One machine serves any
+-- number of pools of one host through one queue.
+--
+--
+-- The host
+-- --------
+-- A host is a table with these methods. Times are milliseconds; below 0 is no
+-- limit. "Task" is whatever can wait on this host: a coroutine, a light thread, or
+-- the only thread there is.
+--
+--   host:start(machine)     Called once, by machine.new(). From now on the host
+--                           calls machine:drain() soon after machine:queue_fd()
+--                           became readable (or the byte of
+--                           ncp_queue_listen_unix() came), from a place that need
+--                           not be able to wait, and machine:tick() as asked for
+--                           by host:arm().
+--   host:arm(ms)            Call machine:tick() in `ms` at the latest; a later call
+--                           replaces the earlier one; below 0 there is no need.
+--                           tick() arms again by itself.
+--   host:spawn(fn, ...)     Run fn(...) (at most six arguments) in a task of its
+--                           own, now or soon. fn never throws.
+--   host:slot()             Something to wait on, for one wait.
+--   host:wait(slot, ms)     Let the calling task wait until the slot was posted
+--                           (true; at once when it was posted before) or the time
+--                           passed (false). `nil, message` when this task cannot
+--                           wait or may not go on: the get is given up and the
+--                           message is its error.
+--   host:post(slot)         Ends the wait on the slot, now or later. Called at most
+--                           once a slot, from anywhere, and never after wait()
+--                           returned.
+--   host:sleep(ms)          Let the calling task sleep.
+--   host:now()              Milliseconds of a clock that does not go back.
+--
+-- and may have
+--
+--   host.caller_dials       true: the task that needs a connection dials it itself
+--                           (NCP_FLAG_DIALS). Otherwise each dial is a task of its
+--                           own: a connection that comes back may serve the caller
+--                           first, and a dial outlives the caller that gave up.
+--   host.dials_blocking     true: target dials of pools without a function `dial`
+--                           may block (ncp_pool_dial_target).
+--   host:wait_fd(fd, write, ms)  Let the calling task wait until a descriptor is
+--                           readable (or writable): true, or false when the time
+--                           passed. Without it I/O of connections blocks in poll().
+--   host:hold(pool, lease, ticket)  The calling task holds this lease (a number,
+--                           0 none) or stands in line with this ticket (0 none).
+--   host:drop(pool, lease, ticket)  It holds it no more. The two are for hosts that
+--                           end tasks without a word: they keep an ncp_guard, which
+--                           gives back what the task held. Called for every get and
+--                           give_back, on the task that does it.
+--
+-- A host that keeps the machine alive has to stop it with machine:stop() when it
+-- ends.
+--
+--
+-- The functions of a pool
+-- -----------------------
+-- All run in a task (so they may wait), may throw anything, and may call the pool.
+-- What they throw, or return after nil, is the error of the get or put that needed
+-- them: the same value.
+--
+--   dial(request)           Returns what was made, any value but nil, and a table
+--                           {fd =, protocol =, ip =} of which every field may be
+--                           missing; or nil and an error. request has protocol
+--                           ("tcp", "udp" or nil), ip ("ipv4", "ipv6" or nil),
+--                           timeout_ms (until nobody waits for it), creation_ms
+--                           (until connection_timeout ends), attempt (0, 1, ...),
+--                           server (true: accept) and pool.
+--   close(connection, reason)     Closes it; the default closes its fd.
+--   check(connection, timeout_ms) Whether it is healthy; the default looks at the fd.
+--   on_created(connection)  May refuse it: by throwing, or with false or nil and an
+--                           error.
+--   on_borrow(connection), on_return(connection)  Likewise; runs in the task of the
+--                           get, of the put.
+--   on_close(connection, reason), on_leak(connection, reason)  Are told.
+--   log(level, text, conn_id)     Is told; level is a number of ncp_log_level.
+--
+-- `connection` is the record of the connection (netconnpool.connection): object,
+-- fd, id, handle, protocol, ip, data (a table that is yours), and the read and write
+-- helpers. reason is a text such as "idle_timeout".
+--
+--
+-- The machine
+-- -----------
+--   machine.new(host)             A machine and its queue.
+--   machine:open(options)         A pool (netconnpool.pool), or nil and an error.
+--                                 options: those of the library by name, and the
+--                                 functions above.
+--   machine:get(pool, protocol, ip, timeout_ms, tag, cancel)
+--                                 A lease (netconnpool.lease), or nil, error, name of
+--                                 the status. protocol and ip are numbers; timeout_ms
+--                                 as ncp_pool_get_ex(); tag may be nil; cancel a
+--                                 token of netconnpool.cancel or nil. May wait, but
+--                                 never with timeout_ms 0.
+--   machine:release(pool, lease, connection, flags)
+--                                 Ends a lease by its number: true, or nil, error,
+--                                 name. Never waits but for on_return.
+--   machine:drain()               Handles what is in the queue; how many events.
+--   machine:tick()                Does what is due, drains, arms the host again.
+--   machine:due_ms()              Milliseconds until tick() has something to do; -1
+--                                 never.
+--   machine:queue_fd(), machine.queue   The descriptor and the ncp_queue.
+--   machine:stop()                Closes its pools and ends its queue.
+
+local machine = {}
+
+return machine
