@@ -32,7 +32,7 @@ def names(header):
 def script(header, node):
     lines = "".join(f"        {name};\n" for name in sorted(names(header)))
     return (
-        "/* Written by core/cmake/exports.py from the public header. */\n"
+        "/* Written by bindings/gen/gen.py from the public header. */\n"
         f"{node} {{\n    global:\n{lines}    local:\n        *;\n}};\n"
     )
 

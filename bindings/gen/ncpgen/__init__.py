@@ -1,0 +1,1 @@
+"""Reads the public header and writes what the bindings are made from."""

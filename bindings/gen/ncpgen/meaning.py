@@ -1,0 +1,144 @@
+"""What a declaration means to a binding: who owns what, what goes in and out,
+which errors come, on which threads. Follows the conventions that the top of the
+header states; nothing here knows a function by its name."""
+import re
+
+from ncpgen import model
+
+LENGTHS = ("size", "max", "capacity", "count")
+CODE = re.compile(r"\bNCP_E[A-Z]+\b")
+LIKE = re.compile(r"\b[Aa]s (ncp_\w+)\(\)")
+ANY_THREAD = "any"
+
+
+def add(header):
+    """Fills in what follows from types, names and comments."""
+    plain = {"char", "void"}
+    opaque = {item.name for item in header.opaques} \
+        - {item.name for item in header.structs}
+    callbacks = {item.name for item in header.callbacks}
+    for item in header.callbacks + header.functions:
+        _parameters(item, opaque | plain, callbacks)
+        item.ownership = _ownership(item.returns, item.doc)
+    by_name = {item.name: item for item in header.functions}
+    habits = _habits(header.functions, opaque)
+    for item in header.functions:
+        item.codes = sorted(_codes(item, by_name, set()))
+        item.gives = _gives(item, by_name)
+        item.threads = _threads(item, habits)
+
+
+# ----------------------------------------------------------------- parameters
+
+def _parameters(item, opaque, callbacks):
+    for parameter, after in zip(item.parameters, item.parameters[1:] + [None]):
+        base = re.sub(r"\bconst\b|\*", "", parameter.type).strip()
+        is_pointer = parameter.type.endswith("*")
+        if is_pointer and after and after.name in LENGTHS \
+                and not after.type.endswith("*"):
+            parameter.length = after.name
+        parameter.direction = _direction(parameter, base, opaque)
+        parameter.ownership = _parameter_ownership(parameter)
+        parameter.nullable = (is_pointer or base in callbacks) \
+            and _nullable(item, parameter)
+
+
+def _direction(parameter, base, opaque):
+    if parameter.type.endswith("**"):
+        return "out"
+    if not parameter.type.endswith("*") or parameter.type.startswith("const"):
+        return "in"
+    if base in opaque and not (base == "char" and parameter.length):
+        return "in"
+    return "out"
+
+
+def _parameter_ownership(parameter):
+    if parameter.type.endswith("**"):
+        is_text = parameter.type.startswith("const char")
+        return "static" if is_text else "caller"
+    if re.search(r"\byours\b", parameter.doc) and parameter.direction == "out":
+        return "caller"
+    return ""
+
+
+def _nullable(item, parameter):
+    if re.search(r"\bNULL\b", parameter.doc):
+        return not re.search(r"\bnot NULL\b", parameter.doc)
+    return parameter.name == "user" or item.name.endswith("_free")
+
+
+# -------------------------------------------------------------------- results
+
+def _ownership(returns, doc):
+    if not returns.endswith("*"):
+        return ""
+    said = doc.returns if doc else ""
+    return "static" if re.search(r"\bstatic\b", said) else "borrowed"
+
+
+def _said(item):
+    """What the comment says of the result."""
+    doc = item.doc or model.Doc()
+    return f"{doc.returns} {doc.errors}".strip() or " ".join(doc.text)
+
+
+def _codes(item, by_name, seen):
+    """The errors of a function, those of the functions it refers to too."""
+    if item.returns != "int" or item.name in seen:
+        return set()
+    seen.add(item.name)
+    said = _said(item)
+    found = set(CODE.findall(said))
+    for name in LIKE.findall(said):
+        found |= _codes(by_name[name], by_name, seen)
+    return found
+
+
+def _gives(item, by_name):
+    if item.returns == "void":
+        return "nothing"
+    if item.returns.endswith("*"):
+        return "pointer"
+    if item.returns != "int":
+        return "value"
+    doc = item.doc or model.Doc()
+    if doc.errors or re.search(r"\bNCP_OK\b", doc.returns):
+        return "status"
+    like = LIKE.search(_said(item))
+    if like and not re.match(r"(\d|the )", doc.returns):
+        return by_name[like.group(1)].gives or _gives(by_name[like.group(1)],
+                                                      by_name)
+    return "value or error" if item.codes else "value"
+
+
+# -------------------------------------------------------------------- threads
+
+def _sentences(paragraphs):
+    for paragraph in paragraphs:
+        yield from re.split(r"(?<=[.:]) +(?=[A-Z])", paragraph)
+
+
+def _about_threads(item):
+    doc = item.doc or model.Doc()
+    return " ".join(
+        sentence for sentence in _sentences(doc.text)
+        if re.search(r"\bthreads?\b|^Call it before\b", sentence))
+
+
+def _habits(functions, opaque):
+    """What the maker of an object says of threads holds for the object."""
+    found = {}
+    for item in functions:
+        made = item.name[:-len("_new")] if item.name.endswith("_new") else None
+        if made in opaque and _about_threads(item):
+            found[made] = _about_threads(item)
+    return found
+
+
+def _threads(item, habits):
+    own = _about_threads(item)
+    if own or not item.parameters:
+        return own or ANY_THREAD
+    first = re.sub(r"\bconst\b|\*", "", item.parameters[0].type).strip()
+    return habits.get(first, ANY_THREAD)
