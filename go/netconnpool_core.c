@@ -6648,7 +6648,7 @@ struct ncp__host {
     struct note *notes_head, *notes_tail;
     struct line *lines_head, *lines_tail;
     uint32_t lines;
-    uint64_t lost;             /* lines that found no room */
+    uint64_t lost;            /* lines that found no room */
     bool log_told;            /* of lines that were not all read yet */
     bool log_untold;          /* the LOG event is to be polled */
     _Atomic bool due_untold;  /* the DUE event is to be polled */
@@ -6863,8 +6863,7 @@ uint64_t ncp__host_tell_due(const ncp_pool *pool)
     if (host == NULL)
         return atomic_load_explicit(&pool->due_ns, memory_order_seq_cst);
     atomic_store_explicit(&host->told_ns, NCP__NEVER, memory_order_seq_cst);
-    uint64_t due_ns =
-        atomic_load_explicit(&pool->due_ns, memory_order_seq_cst);
+    uint64_t due_ns = atomic_load_explicit(&pool->due_ns, memory_order_seq_cst);
     atomic_store_explicit(&host->told_ns, due_ns, memory_order_seq_cst);
     return due_ns;
 }
@@ -7878,13 +7877,12 @@ static const struct ncp__option_row option_rows[NCP__OPTION_END] = {
         OPTION_TIME("happy_eyeballs_delay", OPTION_FIXED, 250, 10, 60000,
                     "how long the built-in dialer waits for one address before "
                     "it tries the next one beside it"),
-    [NCP_OPTION_HOST_EVENTS] =
-        OPTION_INT_0("host_events", OPTION_FIXED, "", 0, 0,
-                     NCP_HOST_BORROW | NCP_HOST_LEAK | NCP_HOST_LOG |
-                         NCP_HOST_DUE,
-                     "none",
-                     "which events the host of a pull pool wants besides; the "
-                     "sum of 1 (borrow), 2 (leak), 4 (log), 8 (due)"),
+    [NCP_OPTION_HOST_EVENTS] = OPTION_INT_0(
+        "host_events", OPTION_FIXED, "", 0,
+        0, NCP_HOST_BORROW | NCP_HOST_LEAK | NCP_HOST_LOG | NCP_HOST_DUE,
+        "none",
+        "which events the host of a pull pool wants besides; the "
+        "sum of 1 (borrow), 2 (leak), 4 (log), 8 (due)"),
 };
 
 const struct ncp__option_row *ncp__option_row(int option)
@@ -8312,8 +8310,8 @@ static void choose_work(ncp_pool *pool)
         hook_of(pool, NCP_CALLBACK_ON_BORROW, &pool->on_borrow_user);
     pool->on_return =
         hook_of(pool, NCP_CALLBACK_ON_RETURN, &pool->on_return_user);
-    if (pool->on_borrow != NULL || (ncp__pool_num(pool, NCP_OPTION_HOST_EVENTS) &
-                                    NCP_HOST_BORROW) != 0)
+    if (pool->on_borrow != NULL ||
+        (ncp__pool_num(pool, NCP_OPTION_HOST_EVENTS) & NCP_HOST_BORROW) != 0)
         pool->borrow_work |= NCP__BORROW_HOOK;
     if (ncp__pool_num(pool, NCP_OPTION_CHECK_ON_BORROW) != 0)
         pool->borrow_work |= NCP__BORROW_CHECK;
@@ -12186,10 +12184,9 @@ static void tell_leak(ncp_pool *pool, const struct lease_view *lease,
              (unsigned long long)((flags & NCP__FLAG_TAGGED) != 0 ? slot->of.tag
                                                                   : 0),
              stack);
-    if (!ncp__host_leak(pool,
-                        ncp__token(ncp__word_generation(lease->word),
-                                   lease->index),
-                        slot, reason))
+    if (!ncp__host_leak(
+            pool, ncp__token(ncp__word_generation(lease->word), lease->index),
+            slot, reason))
         (void)ncp__conn_call(&conn, NCP_CALLBACK_ON_LEAK, reason, NCP_EHOOK);
 }
 

@@ -6,43 +6,87 @@
 import pathlib
 import sys
 
-from ncpgen import library, project as projects
+from ncpgen import emit, library, project as projects
 from ncpgen.source import Refused
-from ncpgen.writers import go, linker, lua, python
+from ncpgen.writers import (go, linker, lua, python, python_constants,
+                            python_stub)
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-WRITERS = (linker, python, lua, go)
+WRITERS = (linker, python, python_stub, python_constants, lua, go)
+AGAIN = "run bindings/gen/gen.py and commit what it writes"
 
 
 def outputs(project):
-    """{path: text} of everything that is generated."""
+    """{path: text} of everything that is generated, but for _ffi.c."""
     found = {}
     for writer in WRITERS:
         found.update(writer.files(project))
     return found
 
 
+def present(path):
+    place = ROOT / path
+    return place.read_text(encoding="utf-8") if place.exists() else None
+
+
+def ffi_source(project, may_install):
+    """{path: text} of _ffi.c; {} where it cannot be made here, but what is
+    there was made by the pinned CFFI of the same declarations."""
+    stamp = python.stamp(project, emit.pinned())
+    fresh = (present(python.SOURCE) or "").startswith(stamp)
+    try:
+        made = emit.source("netconnpool._ffi", python.cdef(project),
+                           python.preamble(project),
+                           may_install and not fresh)
+    except emit.Unavailable:
+        if fresh:
+            return {}
+        raise
+    return {python.SOURCE: stamp + made}
+
+
 def write(found):
     for path, text in found.items():
-        place = ROOT / path
-        if place.exists() and place.read_text(encoding="utf-8") == text:
+        if present(path) == text:
             continue
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text, encoding="utf-8")
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text, encoding="utf-8")
         print(f"wrote {path}")
 
 
-def main(arguments):
-    try:
-        project = projects.load(ROOT)
-    except Refused as error:
-        sys.exit(str(error))
-    status = 0
+def stale(found):
+    return [path for path, text in found.items() if present(path) != text]
+
+
+def run(check):
+    """The number of complaints."""
+    complaints = []
+    project = projects.load(ROOT)
     try:
         projects.ask_library(project)
     except library.Unbuilt as error:
-        print(f"{error}\nthe core does not compile; what needs its tables is "
-              "left as it is", file=sys.stderr)
-        status = 1
-    write(outputs(project))
-    return status
+        complaints.append(f"{error}\nthe core does not compile: what needs its "
+                          "tables is left as it is")
+    found = outputs(project)
+    try:
+        found.update(ffi_source(project, may_install=not check))
+    except emit.Unavailable as error:
+        complaints.append(f"{python.SOURCE} is stale, and {error}: install "
+                          "bindings/gen/requirements.txt, then " + AGAIN)
+    if check:
+        complaints += [f"{path} is stale: {AGAIN}" for path in stale(found)]
+    else:
+        write(found)
+    return complaints
+
+
+def main(arguments):
+    if arguments not in ([], ["--check"]):
+        sys.exit(__doc__)
+    try:
+        complaints = run(check=bool(arguments))
+    except Refused as error:
+        complaints = [str(error)]
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    return 1 if complaints else 0

@@ -25,7 +25,11 @@ def read(path, name, known=""):
     """Reads the header at `path`; messages and the model call it `name`.
     `known` is C that stands before it: the header it includes."""
     with open(path, encoding="utf-8") as file:
-        return Reader(Source(name, file.read()), known).header()
+        return read_text(name, file.read(), known)
+
+
+def read_text(name, text, known=""):
+    return Reader(Source(name, text), known).header()
 
 
 def spell(node, name=""):

@@ -1,13 +1,11 @@
-"""What the Python package needs from CFFI and beside it."""
-import contextlib
-import io
-import keyword
-import os
-import tempfile
+"""What CFFI needs: the declarations, and the C source that it makes of them."""
+import hashlib
+import re
 
 from ncpgen import ctext
 
 FOLDER = "python/netconnpool"
+SOURCE = f"{FOLDER}/_ffi.c"
 WRITTEN = "Written by bindings/gen/gen.py from the public header; not to be" \
           " edited."
 
@@ -22,26 +20,25 @@ def cdef(project):
            + (f"\n/* _glue.cdef.txt */\n{glue}" if glue else "")
 
 
-def source(project):
+def preamble(project):
     """The C that stands before what CFFI makes."""
     glue = project.text(f"{FOLDER}/_glue.h")
     return '#include "netconnpool.h"\n' \
         + (f"\n/* _glue.h */\n{glue}" if glue else "")
 
 
+def stamp(project, version):
+    """The first line of _ffi.c: by it anybody sees whether it is stale."""
+    made_of = f"{cdef(project)}\0{preamble(project)}".encode()
+    return f"/* cffi {version} made this of the declarations with SHA-256" \
+           f" {hashlib.sha256(made_of).hexdigest()} */\n"
+
+
+def version_of(text):
+    """The version of CFFI that a stamped _ffi.c was made with, or None."""
+    found = re.match(r"/\* cffi (\S+) made this ", text)
+    return found.group(1) if found else None
+
+
 def files(project):
     return {f"{FOLDER}/_ffi.cdef.txt": cdef(project)}
-
-
-def emit(project):
-    """_ffi.c as this interpreter's CFFI writes it."""
-    import cffi
-    ffi = cffi.FFI()
-    ffi.cdef(cdef(project))
-    ffi.set_source("netconnpool._ffi", source(project), py_limited_api=True)
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "_ffi.c")
-        with contextlib.redirect_stdout(io.StringIO()):
-            ffi.emit_c_code(path)
-        with open(path, encoding="utf-8") as file:
-            return file.read()
