@@ -8,11 +8,12 @@ import sys
 
 from ncpgen import emit, library, project as projects
 from ncpgen.source import Refused
-from ncpgen.writers import (go, linker, lua, python, python_constants,
-                            python_stub)
+from ncpgen.writers import (api_json, go, linker, lua, python,
+                            python_constants, python_stub, swig)
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-WRITERS = (linker, python, python_stub, python_constants, lua, go)
+WRITERS = (api_json, linker, python, python_stub, python_constants, lua, go,
+           swig)
 AGAIN = "run bindings/gen/gen.py and commit what it writes"
 
 

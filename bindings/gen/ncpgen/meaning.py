@@ -7,7 +7,7 @@ from ncpgen import model
 
 LENGTHS = ("size", "max", "capacity", "count")
 CODE = re.compile(r"\bNCP_E[A-Z]+\b")
-LIKE = re.compile(r"\b[Aa]s (ncp_\w+)\(\)")
+LIKE = re.compile(r"\b[Aa]s (?:in )?(ncp_\w+)\(\)")
 ANY_THREAD = "any"
 
 
@@ -17,10 +17,10 @@ def add(header):
     opaque = {item.name for item in header.opaques} \
         - {item.name for item in header.structs}
     callbacks = {item.name for item in header.callbacks}
-    for item in header.callbacks + header.functions:
-        _parameters(item, opaque | plain, callbacks)
-        item.ownership = _ownership(item.returns, item.doc)
     by_name = {item.name: item for item in header.functions}
+    for item in header.callbacks + header.functions:
+        _parameters(item, opaque | plain, callbacks, by_name)
+        item.ownership = _ownership(item.returns, item.doc)
     habits = _habits(header.functions, opaque)
     for item in header.functions:
         item.codes = sorted(_codes(item, by_name, set()))
@@ -30,7 +30,7 @@ def add(header):
 
 # ----------------------------------------------------------------- parameters
 
-def _parameters(item, opaque, callbacks):
+def _parameters(item, opaque, callbacks, by_name):
     for parameter, after in zip(item.parameters, item.parameters[1:] + [None]):
         base = re.sub(r"\bconst\b|\*", "", parameter.type).strip()
         is_pointer = parameter.type.endswith("*")
@@ -40,7 +40,7 @@ def _parameters(item, opaque, callbacks):
         parameter.direction = _direction(parameter, base, opaque)
         parameter.ownership = _parameter_ownership(parameter)
         parameter.nullable = (is_pointer or base in callbacks) \
-            and _nullable(item, parameter)
+            and _nullable(item, parameter, by_name)
 
 
 def _direction(parameter, base, opaque):
@@ -62,10 +62,23 @@ def _parameter_ownership(parameter):
     return ""
 
 
-def _nullable(item, parameter):
-    if re.search(r"\bNULL\b", parameter.doc):
-        return not re.search(r"\bnot NULL\b", parameter.doc)
+def _nullable(item, parameter, by_name):
+    said = _about(item, parameter.name, by_name, {item.name})
+    if re.search(r"\bNULL\b", said):
+        return not re.search(r"\bnot NULL\b", said)
     return parameter.name == "user" or item.name.endswith("_free")
+
+
+def _about(item, name, by_name, seen):
+    """What is said of a parameter, here or where the comment refers to."""
+    doc = item.doc or model.Doc()
+    said = doc.params.get(name, "")
+    if said and not LIKE.match(said):
+        return said
+    for other in LIKE.findall(said or " ".join(doc.text)):
+        if other in by_name and other not in seen:
+            return _about(by_name[other], name, by_name, seen | {other})
+    return ""
 
 
 # -------------------------------------------------------------------- results

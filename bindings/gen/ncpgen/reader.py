@@ -141,7 +141,7 @@ class Reader:
         if isinstance(node.type, c_ast.Enum):
             return self._enum(node.type, statement, place)
         if isinstance(node.type, c_ast.Struct):
-            return self._struct(node.type, statement, place)
+            return node.type.decls and self._struct(node.type, statement, place)
         return self.source.refuse(statement.line,
                                   "only functions and types belong here")
 
