@@ -219,8 +219,8 @@ const char *ncp_option_help(int option);
 const char *ncp_option_unit(int option);
 int ncp_option_type(int option);
 int ncp_option_runtime(int option);
-int ncp_option_range(int option, int mode, int64_t *def, int64_t *min, int64_t
-    *max);
+int ncp_option_range(int option, int mode, int64_t *def, int64_t *min,
+                     int64_t *max);
 int ncp_config_new(int mode, ncp_config **out);
 void ncp_config_free(ncp_config *config);
 int ncp_config_copy(const ncp_config *config, ncp_config **out);
@@ -228,7 +228,7 @@ int ncp_config_set_int(ncp_config *config, int option, int64_t value);
 int ncp_config_get_int(const ncp_config *config, int option, int64_t *out);
 int ncp_config_set(ncp_config *config, const char *name, const char *text);
 int ncp_config_get(const ncp_config *config, const char *name, char *buffer,
-    size_t size);
+                   size_t size);
 uint64_t ncp_manual_clock(void *user);
 int ncp_config_set_queue(ncp_config *config, ncp_queue *queue);
 int ncp_config_validate(ncp_config *config);
@@ -245,9 +245,9 @@ int ncp_pool_get_udp(ncp_pool *pool, ncp_lease *out);
 int ncp_pool_get_ipv4(ncp_pool *pool, ncp_lease *out);
 int ncp_pool_get_ipv6(ncp_pool *pool, ncp_lease *out);
 int ncp_pool_get_ex(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
-    ncp_cancel *cancel, uint64_t tag, ncp_lease *out);
+                    ncp_cancel *cancel, uint64_t tag, ncp_lease *out);
 int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
-    ncp_cancel *cancel, uint64_t tag, ncp_event *out);
+                    ncp_cancel *cancel, uint64_t tag, ncp_event *out);
 int ncp_pool_put(ncp_pool *pool, ncp_lease lease);
 int ncp_pool_discard(ncp_pool *pool, ncp_lease lease);
 int ncp_pool_detach(ncp_pool *pool, ncp_lease lease, uint64_t *out);
@@ -290,19 +290,19 @@ enum ncp_info {
     NCP_INFO_LAST_CHECK_AT_NS = 16,
     NCP_INFO_LEASE = 17
 };
-int ncp_lease_info(const ncp_pool *pool, ncp_lease lease, int info, uint64_t
-    *out);
+int ncp_lease_info(const ncp_pool *pool, ncp_lease lease, int info,
+                   uint64_t *out);
 int ncp_lease_fd(const ncp_pool *pool, ncp_lease lease);
 int ncp_lease_handle(const ncp_pool *pool, ncp_lease lease, uint64_t *out);
 int ncp_lease_close(ncp_pool *pool, ncp_lease lease);
 int ncp_lease_set_healthy(ncp_pool *pool, ncp_lease lease, int healthy);
 int ncp_lease_set_tag(ncp_pool *pool, ncp_lease lease, uint64_t tag);
 int ncp_lease_renew(ncp_pool *pool, ncp_lease lease, uint64_t handle, int fd,
-    int protocol, int ip);
+                    int protocol, int ip);
 int ncp_pool_leases(const ncp_pool *pool, ncp_lease *leases, size_t capacity,
-    size_t *out);
-int ncp_lease_stack(const ncp_pool *pool, ncp_lease lease, char *buffer, size_t
-    size);
+                    size_t *out);
+int ncp_lease_stack(const ncp_pool *pool, ncp_lease lease, char *buffer,
+                    size_t size);
 enum ncp_counter {
     NCP_COUNTER_CREATED = 0,
     NCP_COUNTER_CLOSED = 1,
@@ -358,11 +358,11 @@ enum ncp_counter_kind {
     NCP_KIND_DERIVED = 3
 };
 int ncp_counter_at(int index, int *kind, const char **name, const char **unit,
-    const char **help);
+                   const char **help);
 int ncp_pool_stats(const ncp_pool *pool, uint64_t *values, size_t count);
 int ncp_pool_describe(const ncp_pool *pool, char *buffer, size_t size);
 int ncp_pool_dial_error(const ncp_pool *pool, int64_t *code, int64_t *age_ms,
-    uint64_t *count, char *text, size_t size);
+                        uint64_t *count, char *text, size_t size);
 enum ncp_event_type {
     NCP_EVENT_NONE = 0,
     NCP_EVENT_CONN = 1,
@@ -415,36 +415,39 @@ void ncp_queue_free(ncp_queue *queue);
 int ncp_queue_fd(const ncp_queue *queue);
 int ncp_queue_ready(const ncp_queue *queue);
 int ncp_queue_poll(ncp_queue *queue, ncp_event *events, int max);
-int ncp_queue_wait(ncp_queue *queue, ncp_event *events, int max, int64_t
-    timeout_ms);
+int ncp_queue_wait(ncp_queue *queue, ncp_event *events, int max,
+                   int64_t timeout_ms);
 int ncp_queue_kick(ncp_queue *queue);
 int ncp_queue_listen_unix(ncp_queue *queue, const char *path);
 int ncp_queue_accept(ncp_queue *queue);
 int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
-    int64_t timeout_ms, uint64_t tag, int flags, ncp_event *out);
-int ncp_pool_fulfil(ncp_pool *pool, ncp_lease reservation, uint64_t handle, int
-    fd, int protocol, int ip, ncp_event *out);
-int ncp_pool_fail(ncp_pool *pool, ncp_lease reservation, int status, int64_t
-    code, const char *text, ncp_event *out);
-int ncp_pool_checked(ncp_pool *pool, ncp_lease lease, int healthy, ncp_event
-    *out);
-int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags, ncp_queue
-    *queue, ncp_event *events, int max, int *status);
-int ncp_pool_log_next(ncp_pool *pool, int *level, uint64_t *conn_id, char
-    *buffer, size_t size);
+                     int64_t timeout_ms, uint64_t tag, int flags,
+                     ncp_event *out);
+int ncp_pool_fulfil(ncp_pool *pool, ncp_lease reservation, uint64_t handle,
+                    int fd, int protocol, int ip, ncp_event *out);
+int ncp_pool_fail(ncp_pool *pool, ncp_lease reservation, int status,
+                  int64_t code, const char *text, ncp_event *out);
+int ncp_pool_checked(ncp_pool *pool, ncp_lease lease, int healthy,
+                     ncp_event *out);
+int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
+                     ncp_queue *queue, ncp_event *events, int max,
+                     int *status);
+int ncp_pool_log_next(ncp_pool *pool, int *level, uint64_t *conn_id,
+                      char *buffer, size_t size);
 int ncp_pool_work(ncp_pool *pool);
-int ncp_pool_dial_target(ncp_pool *pool, int protocol, int ip, int64_t
-    timeout_ms, int64_t *code, char *text, size_t size, int *out);
+int ncp_pool_dial_target(ncp_pool *pool, int protocol, int ip,
+                         int64_t timeout_ms, int64_t *code, char *text,
+                         size_t size, int *out);
 int64_t ncp_pool_next_due_ms(const ncp_pool *pool);
 int ncp_ticket_take(ncp_pool *pool, ncp_ticket ticket, ncp_event *out);
 int ncp_ticket_wait(ncp_pool *pool, ncp_ticket ticket, int64_t timeout_ms,
-    ncp_event *out);
+                    ncp_event *out);
 int ncp_ticket_abandon(ncp_pool *pool, ncp_ticket ticket, int status);
 int ncp_guard_new(ncp_guard **out);
 int ncp_guard_hold(ncp_guard *guard, ncp_pool *pool, ncp_lease lease,
-    ncp_ticket ticket);
+                   ncp_ticket ticket);
 int ncp_guard_drop(ncp_guard *guard, ncp_pool *pool, ncp_lease lease,
-    ncp_ticket ticket);
+                   ncp_ticket ticket);
 void ncp_guard_fire(void *guard);
 int ncp_target_check(const char *target, char *reason, size_t size);
 int ncp_listen(const char *target, int backlog, int *out);

@@ -1,19 +1,23 @@
 """The command line.
 
-    gen.py            writes every generated file
-    gen.py --check    compares; names what is stale and exits with 1
+    gen.py                          writes every generated file
+    gen.py --check                  compares; names what is stale
+    gen.py --coverage [LANGUAGE..]  which functions a language does not bind
+                                    without saying why
+
+The exit code is 1 when there is something to complain about.
 """
 import pathlib
 import sys
 
-from ncpgen import emit, library, project as projects
+from ncpgen import coverage, emit, library, project as projects
 from ncpgen.source import Refused
 from ncpgen.writers import (api_json, go, linker, lua, python,
-                            python_constants, python_stub, swig)
+                            python_constants, python_stub, reference, swig)
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 WRITERS = (api_json, linker, python, python_stub, python_constants, lua, go,
-           swig)
+           swig, reference)
 AGAIN = "run bindings/gen/gen.py and commit what it writes"
 
 
@@ -59,8 +63,8 @@ def stale(found):
     return [path for path, text in found.items() if present(path) != text]
 
 
-def run(check):
-    """The number of complaints."""
+def generate(check):
+    """Writes or compares everything; the complaints."""
     complaints = []
     project = projects.load(ROOT)
     try:
@@ -81,11 +85,18 @@ def run(check):
     return complaints
 
 
-def main(arguments):
+def run(arguments):
+    if arguments and arguments[0] == "--coverage":
+        header = projects.read_header(ROOT)
+        return coverage.check(ROOT, header, arguments[1:])
     if arguments not in ([], ["--check"]):
         sys.exit(__doc__)
+    return generate(check=bool(arguments))
+
+
+def main(arguments):
     try:
-        complaints = run(check=bool(arguments))
+        complaints = run(arguments)
     except Refused as error:
         complaints = [str(error)]
     for complaint in complaints:

@@ -1,4 +1,5 @@
 """Declarations of the model as C text, for those who read C again."""
+import re
 import textwrap
 
 from ncpgen import model
@@ -19,6 +20,16 @@ def callable_text(item):
         return f"typedef {named(item.returns, '')}" \
                f"(*{item.name})({parameters(item)});"
     return f"{named(item.returns, item.name)}({parameters(item)});"
+
+
+def wrapped(text):
+    """Broken after commas, aligned with what follows the last parenthesis that
+    opens the parameters."""
+    start = text.rindex("(") + 1
+    whole = re.sub(r"(?<!,) ", "\0", text)
+    lines = textwrap.wrap(whole, 79, subsequent_indent=" " * start,
+                          break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\0", " ")
 
 
 def enum(item):
@@ -45,9 +56,7 @@ def declaration(item):
         return f"typedef {item.type} {item.name};"
     if isinstance(item, model.Struct):
         return struct(item)
-    return "\n".join(textwrap.wrap(callable_text(item), 79,
-                                   subsequent_indent="    ",
-                                   break_long_words=False))
+    return wrapped(callable_text(item))
 
 
 def declarations(header):

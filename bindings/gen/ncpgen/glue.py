@@ -20,7 +20,7 @@ def read(project):
     source = Source(PATH, project.text(PATH))
     code, callbacks = _without_callbacks(source.code)
     known = re.sub(r"\n", " ", ctext.declarations(project.header))
-    header = reader.read_text(PATH, code, known)
+    header = reader.read(Source(PATH, code), known)
     return Glue(callbacks, header.of(model.Function),
                 names.macros(source.text))
 

@@ -24,15 +24,19 @@ class Project:
         return place.read_text(encoding="utf-8") if place.exists() else ""
 
 
+def read_header(root):
+    return reader.read_public(root / HEADER, HEADER)
+
+
 def load(root):
     """Reads everything but the tables of the library."""
     root = pathlib.Path(root)
     with open(root / "bindings/gen/names.yaml", encoding="utf-8") as file:
         names = yaml.safe_load(file)
     return Project(
-        root, reader.read(root / HEADER, HEADER),
-        reader.read(root / JSON_HEADER, JSON_HEADER,
-                    "typedef struct ncp_config ncp_config;"),
+        root, read_header(root),
+        reader.read_public(root / JSON_HEADER, JSON_HEADER,
+                           "typedef struct ncp_config ncp_config;"),
         amalgam.text(amalgam.sources(root)), names)
 
 

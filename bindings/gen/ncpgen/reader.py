@@ -4,8 +4,8 @@ import re
 
 from pycparser import c_ast, c_parser
 
-from ncpgen import docs, meaning, model
-from ncpgen.source import Source
+from ncpgen import docs, lint, meaning, model
+from ncpgen.source import Refused, Source
 
 # What the standard headers would have said.
 PRELUDE = """
@@ -21,15 +21,22 @@ SIZES = {"int": 4, "int32_t": 4, "uint32_t": 4, "int64_t": 8, "uint64_t": 8,
 POINTER = 8
 
 
-def read(path, name, known=""):
-    """Reads the header at `path`; messages and the model call it `name`.
-    `known` is C that stands before it: the header it includes."""
+def read(source, known=""):
+    """The model of a source. `known` is C that stands before it: the header
+    that it includes."""
+    return Reader(source, known).header()
+
+
+def read_public(path, name, known=""):
+    """Reads the public header at `path`, which has to keep the rules; the
+    messages and the model call it `name`."""
     with open(path, encoding="utf-8") as file:
-        return read_text(name, file.read(), known)
-
-
-def read_text(name, text, known=""):
-    return Reader(Source(name, text), known).header()
+        source = Source(name, file.read())
+    header = read(source, known)
+    complaints = lint.complaints(source, header)
+    if complaints:
+        raise Refused("\n".join(complaints))
+    return header
 
 
 def spell(node, name=""):

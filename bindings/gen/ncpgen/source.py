@@ -9,9 +9,6 @@ import re
 class Refused(Exception):
     """The header breaks a rule; says where and what to do."""
 
-    def __init__(self, path, line, text):
-        super().__init__(f"{path}:{line}: {text}")
-
 
 @dataclasses.dataclass
 class Comment:
@@ -78,7 +75,7 @@ class Source:
         return self.text.count("\n", 0, offset) + 1
 
     def refuse(self, line, text):
-        raise Refused(self.path, line, text)
+        raise Refused(f"{self.path}:{line}: {text}")
 
     @staticmethod
     def _blank(text, parts):
