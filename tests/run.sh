@@ -21,6 +21,7 @@ PACKAGES=(
     luajit2:luajit lua5.4 liblua5.4-dev swig golang-go:go
     clang libclang-rt-14-dev clang-format clang-tidy shellcheck
     libcmocka-dev libjansson-dev gcovr spin abigail-tools file strace valgrind
+    redis-server nginx-light:nginx openssl libssl-dev
 )
 COVERAGE_AT_LEAST=90
 NCP_PYTHON=/usr/bin/python3

@@ -22,6 +22,18 @@ ncp_missing_packages() {
     done
 }
 
+# ncp_without_services COMMAND...: runs what installs packages; none of them may
+# start a service on this machine. The tests start their own.
+ncp_without_services() (
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then # else it is decided already
+        trap '"${sudo[@]}" rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee "$policy" >/dev/null
+        "${sudo[@]}" chmod 755 "$policy"
+    fi
+    "$@"
+)
+
 ncp_install_packages() {
     local missing sudo=()
     if ! command -v dpkg-query >/dev/null 2>&1; then
@@ -44,7 +56,8 @@ ncp_install_packages() {
     log=$(mktemp)
     {
         "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q update &&
-            "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+            ncp_without_services "${sudo[@]}" env \
+                DEBIAN_FRONTEND=noninteractive \
                 apt-get -q install -y --no-install-recommends "${missing[@]}"
     } >"$log" 2>&1 || status=$?
     if [ "$status" -ne 0 ]; then
