@@ -182,6 +182,7 @@ static void defaults_of_both_modes_are_as_promised(void **state)
         {NCP_OPTION_SEND_BUFFER, 0, 0},
         {NCP_OPTION_RECEIVE_BUFFER, 0, 0},
         {NCP_OPTION_HAPPY_EYEBALLS_DELAY, 250, 250},
+        {NCP_OPTION_HOST_EVENTS, 0, 0},
     };
     enum { CASES = sizeof cases / sizeof cases[0], TEXTS = 2 };
     ncp_config *config;

@@ -540,19 +540,27 @@ static bool retries(const struct ncp__engine *engine,
     return true;
 }
 
-static void fail_all(struct ncp__engine *engine, int status,
+static void fail_one(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                     int status, int64_t code, struct ncp__acts *acts)
+{
+    waiter->code = code;
+    ncp__decide_locked(engine, waiter, status, acts);
+}
+
+static void fail_all(struct ncp__engine *engine, int status, int64_t code,
                      struct ncp__acts *acts)
 {
     struct ncp__waiter *waiter;
     unsigned line;
 
     while ((waiter = ncp__lines_oldest(&engine->lines, 0, &line)) != NULL)
-        ncp__decide_locked(engine, waiter, status, acts);
+        fail_one(engine, waiter, status, code, acts);
 }
 
 /* Who is told of a failed dial, after the policy. `owner` may be NULL. */
 static void blame(struct ncp__engine *engine, struct ncp__waiter *owner,
-                  int status, uint64_t now_ns, struct ncp__acts *acts)
+                  int status, int64_t code, uint64_t now_ns,
+                  struct ncp__acts *acts)
 {
     int policy = engine->limits.dial_policy;
 
@@ -564,9 +572,9 @@ static void blame(struct ncp__engine *engine, struct ncp__waiter *owner,
         return;
     }
     if (owner != NULL)
-        ncp__decide_locked(engine, owner, status, acts);
+        fail_one(engine, owner, status, code, acts);
     if (policy == NCP_DIAL_FAIL_ALL)
-        fail_all(engine, status, acts);
+        fail_all(engine, status, code, acts);
 }
 
 static void prewarm_failed(struct ncp__engine *engine, uint64_t now_ns,
@@ -605,7 +613,7 @@ static void dial_failed_locked(struct ncp__engine *engine, uint32_t index,
     else if (status == NCP_ECANCELED && owner != NULL)
         uncover(engine, owner);
     else if (!told && status != NCP_ECANCELED)
-        blame(engine, owner, status, now_ns, acts);
+        blame(engine, owner, status, code, now_ns, acts);
     ncp__serve_locked(engine, now_ns, acts);
     acts->signal = true;
 }
@@ -633,7 +641,7 @@ static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
         slot->dial_kind = NCP__DIAL_REFILL;
         prewarm_failed(engine, now_ns, acts);
     } else {
-        blame(engine, owner, NCP_EDIAL, now_ns, acts);
+        blame(engine, owner, NCP_EDIAL, ETIMEDOUT, now_ns, acts);
     }
 }
 
@@ -766,8 +774,9 @@ static bool bound_failed_locked(struct ncp__engine *engine, uint32_t index,
         stand_again(engine, owner);
     else
         end_bound(engine, owner, closed ? NCP_ECLOSED : status);
+    owner->code = failed && !stands && !closed ? code : 0;
     if (failed && engine->limits.dial_policy == NCP_DIAL_FAIL_ALL)
-        fail_all(engine, status, acts);
+        fail_all(engine, status, code, acts);
     ncp__serve_locked(engine, now_ns, acts);
     return stands;
 }

@@ -25,6 +25,7 @@ enum {
 struct ncp__waiter {
     atomic_uint state;
     int32_t status;     /* how it ended: NCP_OK or NCP_E* */
+    int64_t code;       /* what the dial that failed it said, else 0 */
     uint32_t slot;      /* what it got, or NCP__NO_SLOT */
     uint32_t dial;      /* the dial that is under way for it, or none */
     uint8_t outcome;    /* what `slot` is: enum ncp_event_type */
@@ -50,6 +51,7 @@ struct ncp__waiter {
     ncp_pool *pool;
     bool named;       /* the host knows its number */
     bool tries;       /* neither dials nor waits */
+    bool takes;       /* the queue takes it by itself */
     ncp_queue *queue; /* one reference, or NULL */
     struct ncp__waiter *queue_next;
     uint64_t ticket;

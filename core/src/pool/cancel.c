@@ -6,6 +6,9 @@
 struct ncp_cancel {
     atomic_bool fired;
     struct ncp__cancel_entry *entries; /* guarded by `lock` */
+    ncp_poll_fn poll;                  /* set before the token is used */
+    void *poll_user;
+    uint64_t poll_interval_ns;
 };
 
 /* One lock for all tokens: it is taken only by gets that carry one and have to
@@ -29,6 +32,33 @@ bool ncp__cancel_fired(const ncp_cancel *cancel)
 {
     return cancel != NULL &&
            atomic_load_explicit(&cancel->fired, memory_order_seq_cst);
+}
+
+int ncp_cancel_set_poll(ncp_cancel *cancel, ncp_poll_fn poll, void *user,
+                        int64_t interval_ms)
+{
+    if (cancel == NULL || interval_ms < 1 ||
+        interval_ms > INT64_MAX / (int64_t)NCP__NS_PER_MS)
+        return NCP_EINVAL;
+    cancel->poll = poll;
+    cancel->poll_user = user;
+    cancel->poll_interval_ns = (uint64_t)interval_ms * NCP__NS_PER_MS;
+    return NCP_OK;
+}
+
+bool ncp__cancel_polled(const ncp_cancel *cancel)
+{
+    return cancel != NULL && cancel->poll != NULL &&
+           cancel->poll(cancel->poll_user) != 0;
+}
+
+uint64_t ncp__cancel_look_again(const ncp_cancel *cancel, uint64_t now_ns,
+                                uint64_t until_ns)
+{
+    if (cancel == NULL || cancel->poll == NULL ||
+        until_ns - now_ns < cancel->poll_interval_ns)
+        return until_ns;
+    return now_ns + cancel->poll_interval_ns;
 }
 
 static void add(struct ncp__cancel_entry *entry)

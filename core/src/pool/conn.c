@@ -1,17 +1,27 @@
 /* What is done to one connection: callbacks, and the ways of closing it. */
 #include "pool/pool.h"
 
-int ncp__conn_call(const struct ncp_conn *conn, int callback, int reason,
-                   int failure)
+int ncp__conn_ask(const struct ncp_conn *conn, int callback, int reason,
+                  int failure, int64_t *code)
 {
     const struct ncp__hook *hook = conn->pool->config.conn[callback];
 
+    *code = 0;
     if (hook == NULL)
         return NCP_OK;
     int rc = hook->fn.conn(hook->user, conn, reason);
     if (rc == NCP_OK || rc == NCP_EUSER)
         return rc;
+    *code = rc > 0 ? rc : 0;
     return failure;
+}
+
+int ncp__conn_call(const struct ncp_conn *conn, int callback, int reason,
+                   int failure)
+{
+    int64_t code;
+
+    return ncp__conn_ask(conn, callback, reason, failure, &code);
 }
 
 static int close_descriptor(const struct ncp_conn *conn)

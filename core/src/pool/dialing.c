@@ -226,11 +226,12 @@ static int created(ncp_pool *pool, uint32_t index, ncp_dial *dial)
                        &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     struct ncp_conn conn = {pool, ncp__engine_slot(engine, index), index};
-    int rc = ncp__conn_call(&conn, NCP_CALLBACK_ON_CREATED, NCP_REASON_NONE,
-                            NCP_EHOOK);
+    int64_t code;
+    int rc = ncp__conn_ask(&conn, NCP_CALLBACK_ON_CREATED, NCP_REASON_NONE,
+                           NCP_EHOOK, &code);
     if (rc == NCP_OK)
         return rc;
-    ncp_dial_fail(dial, 0, "on_created refused the connection");
+    ncp_dial_fail(dial, code, "on_created refused the connection");
     (void)ncp__conn_close(&conn, NCP_REASON_HOOK);
     return rc;
 }
@@ -267,4 +268,58 @@ void ncp__dial_run(ncp_pool *pool, uint32_t index)
         succeed(pool, index);
     else
         fail(pool, index, rc, &dial);
+}
+
+/* ----------------------------------------------------------- for pull hosts */
+
+static int dial_for_host(ncp_pool *pool, struct ncp__hook *dialer,
+                         ncp_dial *dial, int *out)
+{
+    int rc = dialer->fn.dial(dialer->user, dial);
+
+    ncp__hook_unref(dialer);
+    if (rc != NCP_OK)
+        return ncp__engine_closed(&pool->engine) ? NCP_ECLOSED : NCP_EDIAL;
+    *out = dial->made.fd;
+    return NCP_OK;
+}
+
+int ncp_pool_dial_target(ncp_pool *pool, int protocol, int ip,
+                         int64_t timeout_ms, int64_t *code, char *text,
+                         size_t size, int *out)
+{
+    struct ncp__hook *dialer;
+
+    if (code != NULL)
+        *code = 0;
+    if (text != NULL && size > 0)
+        text[0] = '\0';
+    if (out == NULL)
+        return NCP_EINVAL;
+    *out = -1;
+    if (pool == NULL || timeout_ms == 0 || (text == NULL && size > 0))
+        return NCP_EINVAL;
+    if (pool->config.text[NCP_OPTION_TARGET] == NULL)
+        return NCP_ESTATE;
+    int rc = ncp__net.dialer_new(&pool->config, &dialer);
+    if (rc != NCP_OK)
+        return rc;
+    if (timeout_ms < 0)
+        timeout_ms = ncp__pool_num(pool, NCP_OPTION_CONNECTION_TIMEOUT);
+    uint64_t until_ns =
+        ncp__deadline(ncp__engine_now(&pool->engine), timeout_ms);
+    ncp_dial dial = {.pool = pool,
+                     .protocol = protocol,
+                     .ip = ip,
+                     .deadline_ns = until_ns,
+                     .timeout_ns = until_ns};
+    ncp__pool_hold(pool);
+    rc = dial_for_host(pool, dialer, &dial, out);
+    ncp__pool_settle(pool);
+    ncp__pool_release(pool);
+    if (code != NULL)
+        *code = dial.code;
+    if (text != NULL && rc != NCP_OK)
+        snprintf(text, size, "%s", dial.text);
+    return rc;
 }

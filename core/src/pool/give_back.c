@@ -121,7 +121,7 @@ int ncp_pool_put(ncp_pool *pool, ncp_lease lease)
         return NCP_EINVALIDCONN;
     if (NCP__UNLIKELY(ncp__engine_closed(&pool->engine)))
         return put_closing(pool, lease);
-    if (NCP__UNLIKELY((pool->borrow_work & NCP__BORROW_CHECK) != 0))
+    if (NCP__UNLIKELY((pool->borrow_work & NCP__BORROW_ASK) != 0))
         ncp__pull_drop_check(pool, lease);
     int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__IDLE, &index);
     if (NCP__UNLIKELY(rc != NCP_OK))
@@ -129,7 +129,7 @@ int ncp_pool_put(ncp_pool *pool, ncp_lease lease)
     return put_owned(pool, index);
 }
 
-static int discard(ncp_pool *pool, ncp_lease lease)
+static int discard(ncp_pool *pool, ncp_lease lease, int reason)
 {
     uint32_t index;
 
@@ -138,18 +138,23 @@ static int discard(ncp_pool *pool, ncp_lease lease)
     if (rc != NCP_OK)
         return put_odd(pool, lease, index, rc);
     wipe(ncp__engine_slot(&pool->engine, index));
-    return close_owned(pool, index, NCP_REASON_DISCARDED);
+    return close_owned(pool, index, reason);
 }
 
-int ncp_pool_discard(ncp_pool *pool, ncp_lease lease)
+int ncp__lease_discard(ncp_pool *pool, ncp_lease lease, int reason)
 {
     if (pool == NULL)
         return NCP_EINVALIDCONN;
     ncp__pool_hold(pool);
-    int rc = discard(pool, lease);
+    int rc = discard(pool, lease, reason);
     ncp__pool_settle(pool);
     ncp__pool_release(pool);
     return rc;
+}
+
+int ncp_pool_discard(ncp_pool *pool, ncp_lease lease)
+{
+    return ncp__lease_discard(pool, lease, NCP_REASON_DISCARDED);
 }
 
 static int close_by_holder(ncp_pool *pool, ncp_lease lease)

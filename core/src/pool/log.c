@@ -15,5 +15,7 @@ void ncp__log(const ncp_pool *pool, int level, uint64_t conn_id,
     va_start(arguments, format);
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
-    log->fn.log(log->user, level, conn_id, line);
+    if (log != NULL)
+        log->fn.log(log->user, level, conn_id, line);
+    ncp__host_log(pool, level, conn_id, line);
 }

@@ -283,6 +283,12 @@ static const struct ncp__option_row option_rows[NCP__OPTION_END] = {
         OPTION_TIME("happy_eyeballs_delay", OPTION_FIXED, 250, 10, 60000,
                     "how long the built-in dialer waits for one address before "
                     "it tries the next one beside it"),
+    [NCP_OPTION_HOST_EVENTS] = OPTION_INT_0(
+        "host_events", OPTION_FIXED, "", 0,
+        0, NCP_HOST_BORROW | NCP_HOST_LEAK | NCP_HOST_LOG | NCP_HOST_DUE,
+        "none",
+        "which events the host of a pull pool wants besides; the "
+        "sum of 1 (borrow), 2 (leak), 4 (log), 8 (due)"),
 };
 
 const struct ncp__option_row *ncp__option_row(int option)

@@ -178,7 +178,8 @@ static void choose_work(ncp_pool *pool)
         hook_of(pool, NCP_CALLBACK_ON_BORROW, &pool->on_borrow_user);
     pool->on_return =
         hook_of(pool, NCP_CALLBACK_ON_RETURN, &pool->on_return_user);
-    if (pool->on_borrow != NULL)
+    if (pool->on_borrow != NULL ||
+        (ncp__pool_num(pool, NCP_OPTION_HOST_EVENTS) & NCP_HOST_BORROW) != 0)
         pool->borrow_work |= NCP__BORROW_HOOK;
     if (ncp__pool_num(pool, NCP_OPTION_CHECK_ON_BORROW) != 0)
         pool->borrow_work |= NCP__BORROW_CHECK;
@@ -667,7 +668,9 @@ int ncp_pool_wake(ncp_pool *pool)
     poke_all(&pool->engine);
     atomic_fetch_add_explicit(&pool->engine.signal, 1, memory_order_seq_cst);
     ncp__unpark(&pool->engine.signal);
-    if (!pool->pull)
+    if (pool->pull)
+        ncp__host_due(pool, 0);
+    else
         ncp__service_kick();
     return NCP_OK;
 }

@@ -24,7 +24,8 @@ enum {
     NCP__BORROW_HOOK = 1,
     NCP__BORROW_CHECK = 2,
     NCP__BORROW_DRAIN = 4, /* UDP */
-    NCP__BORROW_STACK = 8
+    NCP__BORROW_STACK = 8,
+    NCP__BORROW_ASK = NCP__BORROW_HOOK | NCP__BORROW_CHECK /* pull: the host */
 };
 
 /* pool.return_work: what a put does before it lets go of one. */
@@ -32,6 +33,7 @@ enum { NCP__RETURN_HOOK = 1, NCP__RETURN_BLOCKING = 2 };
 
 struct ncp__tickets;
 struct ncp__stacks;
+struct ncp__host;
 
 struct ncp_pool {
     struct ncp__engine engine;
@@ -81,6 +83,7 @@ struct ncp_pool {
     uint64_t tick_since_ns; /* when that was noted */
 
     struct ncp__tickets *tickets; /* pull */
+    struct ncp__host *host;       /* pull, with host_events */
     struct ncp__stacks *stacks;   /* capture_stacks */
 };
 
@@ -167,6 +170,9 @@ static inline bool ncp__acts_empty(const struct ncp__acts *acts)
  * failure is called, unless it says NCP_EUSER. */
 int ncp__conn_call(const struct ncp_conn *conn, int callback, int reason,
                    int failure);
+/* The same, and what a failure said of itself: a positive result, else 0. */
+int ncp__conn_ask(const struct ncp_conn *conn, int callback, int reason,
+                  int failure, int64_t *code);
 /* Closes the connection in an owned slot: on_close, then the closer or
  * close(2). */
 int ncp__conn_close(const struct ncp_conn *conn, int reason);
@@ -242,7 +248,7 @@ int ncp__stack_text(const ncp_pool *pool, uint32_t index, char *buffer,
 /* ------------------------------------------------------------------- log.c */
 
 #define NCP__LOGS(pool, level)                                                 \
-    NCP__UNLIKELY((pool)->config.log != NULL &&                                \
+    NCP__UNLIKELY(((pool)->config.log != NULL || (pool)->host != NULL) &&      \
                   ncp__pool_num((pool), NCP_OPTION_LOG_LEVEL) >= (level))
 
 /* One line of key=value pairs; does nothing below the level. */
@@ -251,6 +257,10 @@ void ncp__log(const ncp_pool *pool, int level, uint64_t conn_id,
 
 /* ---------------------------------------------------------- queue.c, pull.c */
 
+/* An event that says nothing yet, and the facts of a slot in it. */
+void ncp__event_clear(ncp_event *event, ncp_pool *pool);
+void ncp__event_slot(ncp_event *event, const ncp_pool *pool, uint32_t index,
+                     int type);
 /* Puts an event about a slot into the queue of the pool (work). */
 void ncp__pull_work(ncp_pool *pool, uint32_t index, int type);
 /* A ticket was decided: its READY event. The shape of ncp__engine_wake. */
@@ -272,8 +282,35 @@ bool ncp__get_sampled(const ncp_pool *pool);
 void ncp__get_record(ncp_pool *pool, uint64_t since_ns, uint32_t weight);
 /* Notes the tag of a lease. */
 void ncp__get_mark(ncp_pool *pool, uint32_t index, uint64_t tag);
+/* Drops stale datagrams; false when there are too many to be rid of them. */
+bool ncp__get_clean(const ncp_pool *pool, uint32_t index);
 /* Closes a leased connection that may not be lent; the get goes on. */
 void ncp__get_reject(ncp_pool *pool, uint32_t index, int reason);
+
+/* ----------------------------------------------------------- give_back.c */
+
+/* Ends a lease by closing its connection, for a reason. */
+int ncp__lease_discard(ncp_pool *pool, ncp_lease lease, int reason);
+
+/* ------------------------------------------------------------------ host.c */
+
+/* What the host of a pull pool wants to be told besides (host_events). */
+int ncp__host_init(ncp_pool *pool);
+void ncp__host_destroy(ncp_pool *pool);
+void ncp__host_forked(ncp_pool *pool);
+/* False: it is told by the callback on_leak, if at all. */
+bool ncp__host_leak(ncp_pool *pool, ncp_lease lease,
+                    const struct ncp__slot *slot, int reason);
+/* Keeps a line of log for the host. */
+void ncp__host_log(const ncp_pool *pool, int level, uint64_t conn_id,
+                   const char *text);
+/* Housekeeping is due earlier than it was; tells the host if it thinks not. */
+void ncp__host_due(ncp_pool *pool, uint64_t due_ns);
+/* When it is due, and the host knows. */
+uint64_t ncp__host_tell_due(const ncp_pool *pool);
+/* Takes such an event out; false when there is none. */
+bool ncp__host_next(ncp_pool *pool, ncp_event *event);
+bool ncp__host_more_locked(const ncp_pool *pool);
 
 /* ---------------------------------------------------------------- cancel.c */
 
@@ -288,6 +325,11 @@ bool ncp__cancel_watch(struct ncp__cancel_entry *entry, ncp_cancel *cancel,
                        struct ncp__waiter *waiter);
 void ncp__cancel_unwatch(struct ncp__cancel_entry *entry);
 bool ncp__cancel_fired(const ncp_cancel *cancel);
+/* Whether the token, asked on this thread, says that waiting should end. */
+bool ncp__cancel_polled(const ncp_cancel *cancel);
+/* When it wants to be asked again, if that is before `until_ns`. */
+uint64_t ncp__cancel_look_again(const ncp_cancel *cancel, uint64_t now_ns,
+                                uint64_t until_ns);
 void ncp__cancel_before_fork(void);
 void ncp__cancel_after_fork(bool child);
 

@@ -29,13 +29,14 @@ int ncp__pull_init(ncp_pool *pool)
     if (pool->tickets == NULL)
         return NCP_ENOMEM;
     pool->tickets->free = UINT32_MAX;
-    return NCP_OK;
+    return ncp__host_init(pool);
 }
 
 void ncp__pull_destroy(ncp_pool *pool)
 {
     struct ncp__tickets *tickets = pool->tickets;
 
+    ncp__host_destroy(pool);
     if (tickets == NULL)
         return;
     for (uint32_t i = 0; i < tickets->chunks; i++)
@@ -179,13 +180,13 @@ void ncp__pull_notify(void *pool, struct ncp__waiter *ticket)
 
 /* ------------------------------------------------------------------------- events */
 
-static void clear_event(ncp_event *event, ncp_pool *pool)
+void ncp__event_clear(ncp_event *event, ncp_pool *pool)
 {
     *event = (ncp_event){.pool = pool, .fd = -1};
 }
 
-static void fill_slot(ncp_event *event, const ncp_pool *pool, uint32_t index,
-                      int type)
+void ncp__event_slot(ncp_event *event, const ncp_pool *pool, uint32_t index,
+                     int type)
 {
     const struct ncp__slot *slot = ncp__engine_slot(&pool->engine, index);
 
@@ -200,9 +201,10 @@ static void fill_slot(ncp_event *event, const ncp_pool *pool, uint32_t index,
 
 void ncp__pull_ticket_event(const struct ncp__waiter *ticket, ncp_event *event)
 {
-    clear_event(event, ticket->pool);
+    ncp__event_clear(event, ticket->pool);
     event->type = NCP_EVENT_READY;
     event->status = ticket->status;
+    event->code = ticket->code;
     event->ticket = ticket->ticket;
     event->tag = ticket->tag;
 }
@@ -215,7 +217,7 @@ static void fill_dial(ncp_event *event, const ncp_pool *pool, uint32_t index,
     const struct ncp__waiter *owner = slot->of.owner;
     uint64_t end_ns = slot->due_ns;
 
-    fill_slot(event, pool, index, NCP_EVENT_DIAL);
+    ncp__event_slot(event, pool, index, NCP_EVENT_DIAL);
     event->handle = 0;
     event->conn_id = 0;
     event->fd = -1;
@@ -226,6 +228,7 @@ static void fill_dial(ncp_event *event, const ncp_pool *pool, uint32_t index,
         event->ticket = owner->named ? owner->ticket : 0;
     }
     event->timeout_ms = ncp__ms_until(now_ns, end_ns);
+    event->creation_ms = ncp__ms_until(now_ns, slot->due_ns);
 }
 
 /* --------------------------------------------------------------------------- work */
@@ -283,7 +286,7 @@ static void dial_event(ncp_pool *pool, uint32_t index, ncp_event *event)
 
 static void check_event(ncp_pool *pool, uint32_t index, ncp_event *event)
 {
-    fill_slot(event, pool, index, NCP_EVENT_CHECK);
+    ncp__event_slot(event, pool, index, NCP_EVENT_CHECK);
     event->timeout_ms = ncp__pool_num(pool, NCP_OPTION_HEALTH_CHECK_TIMEOUT);
 }
 
@@ -298,7 +301,7 @@ static enum after_close tell_close_locked(ncp_pool *pool, uint32_t index,
     const struct ncp__slot *slot = ncp__engine_slot(&pool->engine, index);
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
 
-    fill_slot(event, pool, index, NCP_EVENT_CLOSE);
+    ncp__event_slot(event, pool, index, NCP_EVENT_CLOSE);
     event->lease = 0;
     event->reason = slot->reason;
     if (ncp__word_state(word) != NCP__CLOSING)
@@ -329,7 +332,7 @@ static bool next_work(ncp_pool *pool, ncp_event *event)
     enum after_close what = KEEP_SLOT;
     int type = 0;
 
-    clear_event(event, pool);
+    ncp__event_clear(event, pool);
     ncp__engine_lock(engine);
     uint32_t index = pop_work_locked(pool, &type);
     if (type == NCP_EVENT_CLOSE)
@@ -351,44 +354,78 @@ int ncp__pull_work_events(ncp_pool *pool, ncp_event *events, int max,
 {
     int count = 0;
 
-    while (count < max && next_work(pool, &events[count]))
+    while (count < max && (ncp__host_next(pool, &events[count]) ||
+                           next_work(pool, &events[count])))
         count += events[count].type != NCP_EVENT_NONE;
     ncp__engine_lock(&pool->engine);
-    *more = pool->work_head != NCP__NO_SLOT;
+    *more = pool->work_head != NCP__NO_SLOT || ncp__host_more_locked(pool);
     ncp__engine_unlock(&pool->engine);
     return count;
 }
 
 /* ------------------------------------------------------------------------ answers */
 
-/* The connection is the caller's, unless it wants a check first; then the
- * waiter stays with it. */
+static int take_place(ncp_pool *pool, struct ncp__waiter *waiter,
+                      ncp_event *out);
+
+static void fill_conn(ncp_event *event, const ncp_pool *pool,
+                      const struct ncp__waiter *waiter, int type)
+{
+    ncp__event_slot(event, pool, waiter->slot, type);
+    event->tag = waiter->tag;
+    event->reused = !waiter->fresh;
+}
+
+/* The host is to look at it first; the waiter stays with it until then. */
+static int ask_host(ncp_pool *pool, struct ncp__waiter *waiter, int type,
+                    ncp_event *out)
+{
+    struct ncp__slot *slot = ncp__engine_slot(&pool->engine, waiter->slot);
+
+    ncp__engine_lock(&pool->engine);
+    waiter->outcome = (uint8_t)type;
+    slot->of.owner = waiter;
+    atomic_fetch_or_explicit(&slot->flags, NCP__FLAG_BORROW_CHECK,
+                             memory_order_relaxed);
+    ncp__engine_unlock(&pool->engine);
+    fill_conn(out, pool, waiter, type);
+    if (type == NCP_EVENT_CHECK)
+        out->timeout_ms = ncp__pool_num(pool, NCP_OPTION_HEALTH_CHECK_TIMEOUT);
+    return NCP_OK;
+}
+
+/* The connection is the caller's. */
+static int lend(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out)
+{
+    fill_conn(out, pool, waiter, NCP_EVENT_CONN);
+    ncp__engine_count_end(&pool->engine, waiter, NCP_OK, !waiter->fresh);
+    ncp__get_record(pool, waiter->since_ns, 1);
+    ncp__get_mark(pool, waiter->slot, waiter->tag);
+    free_ticket(pool, waiter);
+    return NCP_OK;
+}
+
+/* It is healthy; the borrow hook of the host comes last. */
+static int lend_checked(ncp_pool *pool, struct ncp__waiter *waiter,
+                        ncp_event *out)
+{
+    return (pool->borrow_work & NCP__BORROW_HOOK) != 0
+               ? ask_host(pool, waiter, NCP_EVENT_BORROW, out)
+               : lend(pool, waiter, out);
+}
+
 static int answer_conn(ncp_pool *pool, struct ncp__waiter *waiter,
                        ncp_event *out)
 {
-    struct ncp__engine *engine = &pool->engine;
-    uint32_t index = waiter->slot;
-    struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    bool reused = !waiter->fresh;
-
-    fill_slot(out, pool, index, NCP_EVENT_CONN);
-    out->tag = waiter->tag;
-    out->reused = reused;
-    if (reused && (pool->borrow_work & NCP__BORROW_CHECK) != 0) {
-        ncp__engine_lock(engine);
-        slot->of.owner = waiter;
-        atomic_fetch_or_explicit(&slot->flags, NCP__FLAG_BORROW_CHECK,
-                                 memory_order_relaxed);
-        ncp__engine_unlock(engine);
-        out->type = NCP_EVENT_CHECK;
-        out->timeout_ms = ncp__pool_num(pool, NCP_OPTION_HEALTH_CHECK_TIMEOUT);
-        return NCP_OK;
+    if (waiter->fresh)
+        return lend_checked(pool, waiter, out);
+    if (!ncp__get_clean(pool, waiter->slot)) {
+        ncp__get_reject(pool, waiter->slot, NCP_REASON_DIRTY);
+        return take_place(pool, waiter, out);
     }
-    ncp__engine_count_end(engine, waiter, NCP_OK, reused);
-    ncp__get_record(pool, waiter->since_ns, 1);
-    ncp__get_mark(pool, index, waiter->tag);
-    free_ticket(pool, waiter);
-    return NCP_OK;
+    return (pool->borrow_work & NCP__BORROW_CHECK) != 0
+               ? ask_host(pool, waiter, NCP_EVENT_CHECK, out)
+               : lend_checked(pool, waiter, out);
 }
 
 static int answer_dial(ncp_pool *pool, struct ncp__waiter *waiter,
@@ -406,6 +443,15 @@ static int answer_dial(ncp_pool *pool, struct ncp__waiter *waiter,
     return NCP_OK;
 }
 
+static void fill_failure(ncp_event *event, const struct ncp__waiter *waiter,
+                         int status)
+{
+    event->status = status;
+    event->code = waiter->code;
+    event->tag = waiter->tag;
+    event->ticket = waiter->ticket;
+}
+
 /* What a nameless waiter came to. It may be gone afterwards. */
 static int answer(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out)
 {
@@ -415,6 +461,7 @@ static int answer(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out)
         return answer_conn(pool, waiter, out);
     if (status == NCP_OK && waiter->outcome == NCP_EVENT_DIAL)
         return answer_dial(pool, waiter, out);
+    fill_failure(out, waiter, status);
     free_ticket(pool, waiter);
     return status;
 }
@@ -544,6 +591,7 @@ static int acquire_slow(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
     waiter->tag = tag;
     waiter->dials_itself = (flags & NCP_FLAG_DIALS) != 0;
     waiter->tries = timeout_ms == 0 || (flags & NCP_FLAG_TRY) != 0;
+    waiter->takes = (flags & NCP_FLAG_TAKE) != 0;
     return take_place(pool, waiter, out);
 }
 
@@ -555,7 +603,7 @@ static bool acquire_fast(ncp_pool *pool, int protocol, int ip, uint64_t tag,
     struct ncp__acts acts = NCP__NO_ACTS;
     uint64_t since_ns = ncp__get_sampled(pool) ? ncp__engine_now(engine) : 0;
 
-    if ((pool->borrow_work & NCP__BORROW_CHECK) != 0)
+    if ((pool->borrow_work & NCP__BORROW_ASK) != 0)
         return false;
     uint32_t index = ncp__engine_fast_get(
         engine, protocol, ip, ncp__engine_now_coarse(engine), &acts);
@@ -563,11 +611,15 @@ static bool acquire_fast(ncp_pool *pool, int protocol, int ip, uint64_t tag,
         ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     if (index == NCP__NO_SLOT)
         return false;
+    if (NCP__UNLIKELY(!ncp__get_clean(pool, index))) {
+        ncp__get_reject(pool, index, NCP_REASON_DIRTY);
+        return false;
+    }
     if (since_ns != 0)
         ncp__get_record(pool, since_ns, NCP__LATENCY_EVERY);
     ncp__engine_count_fast(ncp__engine_slot(engine, index));
     ncp__get_mark(pool, index, tag);
-    fill_slot(out, pool, index, NCP_EVENT_CONN);
+    ncp__event_slot(out, pool, index, NCP_EVENT_CONN);
     out->tag = tag;
     out->reused = 1;
     return true;
@@ -579,7 +631,7 @@ int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
 {
     if (out == NULL)
         return NCP_EINVAL;
-    clear_event(out, pool);
+    ncp__event_clear(out, pool);
     if (pool == NULL)
         return NCP_EINVAL;
     if (!pool->pull)
@@ -665,7 +717,7 @@ int ncp_pool_fulfil(ncp_pool *pool, ncp_lease reservation, uint64_t handle,
     uint32_t index;
 
     out = out == NULL ? &unused : out;
-    clear_event(out, pool);
+    ncp__event_clear(out, pool);
     if (pool == NULL)
         return NCP_EINVAL;
     int rc = claim_reservation(pool, reservation, &index);
@@ -718,7 +770,7 @@ int ncp_pool_fail(ncp_pool *pool, ncp_lease reservation, int status,
     uint32_t index;
 
     out = out == NULL ? &unused : out;
-    clear_event(out, pool);
+    ncp__event_clear(out, pool);
     if (pool == NULL || !is_failure(status))
         return NCP_EINVAL;
     int rc = claim_reservation(pool, reservation, &index);
@@ -753,24 +805,28 @@ static struct ncp__waiter *claim_borrow_check(ncp_pool *pool, ncp_lease lease)
     return waiter;
 }
 
+/* The borrow hook of the host has looked at it. */
+static int finish_borrow_hook(ncp_pool *pool, struct ncp__waiter *waiter,
+                              bool accepted, ncp_event *out)
+{
+    if (accepted)
+        return lend(pool, waiter, out);
+    ncp__get_reject(pool, waiter->slot, NCP_REASON_HOOK);
+    ncp__engine_count_end(&pool->engine, waiter, NCP_EHOOK, false);
+    fill_failure(out, waiter, NCP_EHOOK);
+    free_ticket(pool, waiter);
+    return NCP_EHOOK;
+}
+
 static int finish_borrow_check(ncp_pool *pool, struct ncp__waiter *waiter,
                                bool healthy, ncp_event *out)
 {
-    struct ncp__engine *engine = &pool->engine;
-    uint32_t index = waiter->slot;
-
-    ncp__engine_count_check(engine, healthy);
-    if (healthy) {
-        fill_slot(out, pool, index, NCP_EVENT_CONN);
-        out->tag = waiter->tag;
-        out->reused = 1;
-        ncp__engine_count_end(engine, waiter, NCP_OK, true);
-        ncp__get_record(pool, waiter->since_ns, 1);
-        ncp__get_mark(pool, index, waiter->tag);
-        free_ticket(pool, waiter);
-        return NCP_OK;
-    }
-    ncp__get_reject(pool, index, NCP_REASON_UNHEALTHY);
+    if (waiter->outcome == NCP_EVENT_BORROW)
+        return finish_borrow_hook(pool, waiter, healthy, out);
+    ncp__engine_count_check(&pool->engine, healthy);
+    if (healthy)
+        return lend_checked(pool, waiter, out);
+    ncp__get_reject(pool, waiter->slot, NCP_REASON_UNHEALTHY);
     return take_place(pool, waiter, out);
 }
 
@@ -810,7 +866,7 @@ int ncp_pool_checked(ncp_pool *pool, ncp_lease lease, int healthy,
     ncp_event unused;
 
     out = out == NULL ? &unused : out;
-    clear_event(out, pool);
+    ncp__event_clear(out, pool);
     if (pool == NULL)
         return NCP_EINVAL;
     if (!pool->pull)
@@ -836,14 +892,22 @@ void ncp__pull_drop_check(ncp_pool *pool, ncp_lease lease)
 
 /* ------------------------------------------------------------------------ release */
 
+static int put_flagged(ncp_pool *pool, ncp_lease lease, int flags)
+{
+    if ((flags & NCP_FLAG_HOOK) != 0)
+        return ncp__lease_discard(pool, lease, NCP_REASON_HOOK);
+    if ((flags & NCP_FLAG_DISCARD) != 0)
+        return ncp__lease_discard(pool, lease, NCP_REASON_DISCARDED);
+    return ncp_pool_put(pool, lease);
+}
+
 int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
                      ncp_queue *queue, ncp_event *events, int max, int *status)
 {
     bool usable = max >= 0 && (events != NULL || max == 0);
 
     ncp__queue_hush(queue);
-    int rc = (flags & NCP_FLAG_DISCARD) != 0 ? ncp_pool_discard(pool, lease)
-                                             : ncp_pool_put(pool, lease);
+    int rc = put_flagged(pool, lease, flags);
     if (status != NULL)
         *status = rc;
     int count =
@@ -873,9 +937,8 @@ int64_t ncp_pool_next_due_ms(const ncp_pool *pool)
     if (atomic_load_explicit(&pool->wake_pending, memory_order_seq_cst) ||
         atomic_load_explicit(&pool->keeping, memory_order_seq_cst))
         return 0;
-    return ncp__ms_until(
-        ncp__engine_now(&pool->engine),
-        atomic_load_explicit(&pool->due_ns, memory_order_seq_cst));
+    return ncp__ms_until(ncp__engine_now(&pool->engine),
+                         ncp__host_tell_due(pool));
 }
 
 /* ------------------------------------------------------------------------ tickets */
@@ -974,11 +1037,24 @@ static int take(ncp_pool *pool, ncp_ticket ticket, ncp_event *out)
     return answer(pool, waiter, out);
 }
 
+bool ncp__pull_take(ncp_pool *pool, ncp_ticket ticket, ncp_event *event)
+{
+    ncp__event_clear(event, pool);
+    int rc = take(pool, ticket, event);
+    if ((rc == NCP_EINVALIDCONN && event->status == NCP_OK) ||
+        event->type == NCP_EVENT_PENDING)
+        return false;
+    if (rc != NCP_OK)
+        event->type = NCP_EVENT_READY;
+    event->ticket = ticket;
+    return true;
+}
+
 int ncp_ticket_take(ncp_pool *pool, ncp_ticket ticket, ncp_event *out)
 {
     if (out == NULL)
         return NCP_EINVAL;
-    clear_event(out, pool);
+    ncp__event_clear(out, pool);
     if (pool == NULL)
         return NCP_EINVAL;
     ncp__pool_hold(pool);
@@ -1028,7 +1104,7 @@ int ncp_ticket_wait(ncp_pool *pool, ncp_ticket ticket, int64_t timeout_ms,
 {
     if (out == NULL)
         return NCP_EINVAL;
-    clear_event(out, pool);
+    ncp__event_clear(out, pool);
     if (pool == NULL)
         return NCP_EINVAL;
     ncp__pool_hold(pool);
@@ -1047,6 +1123,7 @@ void ncp__pull_forked(ncp_pool *pool)
     pool->work_head = NCP__NO_SLOT;
     pool->work_tail = NCP__NO_SLOT;
     pool->in_queue = false;
+    ncp__host_forked(pool);
     if (tickets == NULL)
         return;
     tickets->free = UINT32_MAX;

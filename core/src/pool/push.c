@@ -9,6 +9,9 @@ struct get {
     int64_t timeout_ms;
     ncp_cancel *cancel;
     uint64_t tag;
+    /* answers, beside the lease */
+    bool fresh;   /* the connection was made for it */
+    int64_t code; /* what the dial or hook that failed it said */
 };
 
 /* --------------------------------------------------------------- borrow work */
@@ -44,11 +47,13 @@ static bool is_healthy(ncp_pool *pool, const struct ncp_conn *conn)
     return healthy;
 }
 
-static bool is_clean(const ncp_pool *pool, const struct ncp__slot *slot)
+bool ncp__get_clean(const ncp_pool *pool, uint32_t index)
 {
+    const struct ncp__slot *slot = ncp__engine_slot(&pool->engine, index);
     uint8_t flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
 
-    if ((flags & NCP__FLAG_DATAGRAM) == 0)
+    if ((pool->borrow_work & NCP__BORROW_DRAIN) == 0 ||
+        (flags & NCP__FLAG_DATAGRAM) == 0)
         return true;
     int64_t timeout_ms = ncp__pool_num(pool, NCP_OPTION_UDP_CLEAR_TIMEOUT);
     int packets = (int)ncp__pool_num(pool, NCP_OPTION_MAX_BUFFER_CLEAR_PACKETS);
@@ -58,7 +63,7 @@ static bool is_clean(const ncp_pool *pool, const struct ncp__slot *slot)
 
 /* What is done to a connection before its borrower sees it. NCP_EAGAIN: it was
  * closed, take another. */
-static int borrow(ncp_pool *pool, uint32_t index, bool reused)
+static int borrow(ncp_pool *pool, uint32_t index, bool reused, int64_t *code)
 {
     struct ncp__slot *slot = ncp__engine_slot(&pool->engine, index);
     struct ncp_conn conn = {pool, slot, index};
@@ -67,7 +72,7 @@ static int borrow(ncp_pool *pool, uint32_t index, bool reused)
 
     if (reused && (work & NCP__BORROW_CHECK) != 0 && !is_healthy(pool, &conn))
         reason = NCP_REASON_UNHEALTHY;
-    else if (reused && (work & NCP__BORROW_DRAIN) != 0 && !is_clean(pool, slot))
+    else if (reused && !ncp__get_clean(pool, index))
         reason = NCP_REASON_DIRTY;
     if (reason != NCP_REASON_NONE) {
         ncp__get_reject(pool, index, reason);
@@ -83,6 +88,7 @@ static int borrow(ncp_pool *pool, uint32_t index, bool reused)
     int rc = pool->on_borrow(pool->on_borrow_user, &conn, NCP_REASON_NONE);
     if (rc == NCP_OK)
         return rc;
+    *code = rc > 0 ? rc : 0;
     ncp__get_reject(pool, index, NCP_REASON_HOOK);
     return rc == NCP_EUSER ? rc : NCP_EHOOK;
 }
@@ -156,7 +162,7 @@ static uint64_t help_out(ncp_pool *pool, uint64_t now_ns, uint64_t deadline_ns)
 static int reason_to_stop(const struct ncp__waiter *waiter,
                           const ncp_cancel *cancel, uint64_t now_ns)
 {
-    if (ncp__cancel_fired(cancel))
+    if (ncp__cancel_fired(cancel) || ncp__cancel_polled(cancel))
         return NCP_ECANCELED;
     return now_ns >= waiter->deadline_ns ? NCP_ETIMEOUT : NCP_OK;
 }
@@ -189,9 +195,10 @@ static bool try_for_itself(ncp_pool *pool, struct ncp__waiter *waiter,
 }
 
 static uint64_t sleep_until(ncp_pool *pool, const struct ncp__waiter *waiter,
-                            uint64_t now_ns)
+                            const ncp_cancel *cancel, uint64_t now_ns)
 {
-    uint64_t until_ns = waiter->deadline_ns;
+    uint64_t until_ns =
+        ncp__cancel_look_again(cancel, now_ns, waiter->deadline_ns);
     uint64_t starving_ns = waiter->since_ns + NCP__STARVING_NS;
 
     if (ncp__engine_adaptive(&pool->engine) && now_ns < starving_ns &&
@@ -224,7 +231,7 @@ static void wait_decided(ncp_pool *pool, struct ncp__waiter *waiter,
             give_up(pool, waiter, status, now_ns);
         else if (!try_for_itself(pool, waiter, now_ns))
             ncp__pool_park(pool, &waiter->state, NCP__PARKED,
-                           sleep_until(pool, waiter, now_ns));
+                           sleep_until(pool, waiter, cancel, now_ns));
         if (atomic_load_explicit(&waiter->state, memory_order_acquire) ==
             NCP__DECIDED)
             return;
@@ -325,7 +332,7 @@ void ncp__pool_after_fork(ncp_pool *pool)
 }
 
 /* Everything but the shortest way. Counts the get, whatever becomes of it. */
-static int get_slow(ncp_pool *pool, const struct get *get, ncp_lease *out)
+static int get_slow(ncp_pool *pool, struct get *get, ncp_lease *out)
 {
     struct ncp__engine *engine = &pool->engine;
     uint64_t now_ns = ncp__engine_now(engine);
@@ -344,9 +351,11 @@ static int get_slow(ncp_pool *pool, const struct get *get, ncp_lease *out)
     waiter.dials_itself = ncp__pool_num(pool, NCP_OPTION_DIAL_IN_CALLER) != 0;
     do {
         rc = take_slow(pool, &waiter, get);
+        get->code = waiter.code;
         if (rc == NCP_OK)
-            rc = borrow(pool, waiter.slot, !waiter.fresh);
+            rc = borrow(pool, waiter.slot, !waiter.fresh, &get->code);
     } while (rc == NCP_EAGAIN);
+    get->fresh = waiter.fresh;
     ncp__engine_count_end(engine, &waiter, rc, !waiter.fresh);
     if (rc != NCP_OK)
         return rc;
@@ -356,7 +365,7 @@ static int get_slow(ncp_pool *pool, const struct get *get, ncp_lease *out)
     return NCP_OK;
 }
 
-static int get_held(ncp_pool *pool, const struct get *get, ncp_lease *out)
+static int get_held(ncp_pool *pool, struct get *get, ncp_lease *out)
 {
     ncp__pool_hold(pool);
     int rc = get_slow(pool, get, out);
@@ -366,7 +375,7 @@ static int get_held(ncp_pool *pool, const struct get *get, ncp_lease *out)
 }
 
 /* A fast get that still has to do something with its connection. */
-static int get_with_work(ncp_pool *pool, uint32_t index, const struct get *get,
+static int get_with_work(ncp_pool *pool, uint32_t index, struct get *get,
                          uint64_t since_ns, ncp_lease *out)
 {
     struct ncp__engine *engine = &pool->engine;
@@ -376,7 +385,7 @@ static int get_with_work(ncp_pool *pool, uint32_t index, const struct get *get,
         (void)ncp_pool_put(pool, ncp__engine_lease(engine, index));
         return get_held(pool, get, out);
     }
-    rc = borrow(pool, index, true);
+    rc = borrow(pool, index, true, &get->code);
     if (rc == NCP_EAGAIN)
         return get_held(pool, get, out);
     if (rc != NCP_OK) {
@@ -391,7 +400,7 @@ static int get_with_work(ncp_pool *pool, uint32_t index, const struct get *get,
     return NCP_OK;
 }
 
-static inline int get(ncp_pool *pool, const struct get *get, ncp_lease *out)
+static inline int get(ncp_pool *pool, struct get *get, ncp_lease *out)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__acts acts = NCP__NO_ACTS;
@@ -424,25 +433,51 @@ int ncp__want_check(int protocol, int ip)
     return NCP_OK;
 }
 
-int ncp_pool_get_ex(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
-                    ncp_cancel *cancel, uint64_t tag, ncp_lease *out)
+/* `*out` is 0. */
+static inline int answer(ncp_pool *pool, struct get *request, ncp_lease *out)
 {
-    struct get request = {protocol, ip, timeout_ms, cancel, tag};
-
-    if (NCP__UNLIKELY(out == NULL))
-        return NCP_EINVAL;
-    *out = 0;
     if (NCP__UNLIKELY(pool == NULL))
         return NCP_EINVAL;
     if (NCP__UNLIKELY(pool->pull))
         return NCP_ESTATE;
-    int rc = ncp__want_check(protocol, ip);
+    int rc = ncp__want_check(request->protocol, request->ip);
     if (NCP__UNLIKELY(rc != NCP_OK))
         return rc;
-    if (timeout_ms == NCP_TIMEOUT_DEFAULT)
-        request.timeout_ms =
+    if (request->timeout_ms == NCP_TIMEOUT_DEFAULT)
+        request->timeout_ms =
             atomic_load_explicit(&pool->get_timeout_ms, memory_order_relaxed);
-    return get(pool, &request, out);
+    return get(pool, request, out);
+}
+
+int ncp_pool_get_ex(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
+                    ncp_cancel *cancel, uint64_t tag, ncp_lease *out)
+{
+    struct get request = {protocol, ip, timeout_ms, cancel, tag, false, 0};
+
+    if (NCP__UNLIKELY(out == NULL))
+        return NCP_EINVAL;
+    *out = 0;
+    return answer(pool, &request, out);
+}
+
+int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
+                    ncp_cancel *cancel, uint64_t tag, ncp_event *out)
+{
+    struct get request = {protocol, ip, timeout_ms, cancel, tag, false, 0};
+    ncp_lease lease = 0;
+
+    if (NCP__UNLIKELY(out == NULL))
+        return NCP_EINVAL;
+    ncp__event_clear(out, pool);
+    out->status = answer(pool, &request, &lease);
+    out->tag = tag;
+    if (NCP__UNLIKELY(out->status != NCP_OK)) {
+        out->code = request.code;
+        return out->status;
+    }
+    ncp__event_slot(out, pool, ncp__token_index(lease), NCP_EVENT_CONN);
+    out->reused = !request.fresh;
+    return NCP_OK;
 }
 
 int ncp_pool_get(ncp_pool *pool, ncp_lease *out)

@@ -203,23 +203,54 @@ void ncp__queue_remove_ticket(ncp_queue *queue, struct ncp__waiter *ticket)
 
 /* ------------------------------------------------------------------------- taking */
 
-/* What needs no pool's lock: kicks and tickets. */
-static int take_simple_locked(ncp_queue *queue, ncp_event *events, int max)
+static int take_kick_locked(ncp_queue *queue, ncp_event *event)
+{
+    if (queue->kicks == 0)
+        return 0;
+    queue->kicks = 0;
+    *event = (ncp_event){.type = NCP_EVENT_KICK, .fd = -1};
+    return 1;
+}
+
+/* The next ticket in the queue; it lives at least as long as the lock is held. */
+static struct ncp__waiter *pop_ticket_locked(ncp_queue *queue)
+{
+    struct ncp__waiter *ticket = queue->tickets_head;
+
+    queue->tickets_head = ticket->queue_next;
+    if (queue->tickets_head == NULL)
+        queue->tickets_tail = NULL;
+    ticket->in_queue = false;
+    return ticket;
+}
+
+/* Takes the result of a ticket in the name of its host, without the lock. */
+static int take_for_host(ncp_queue *queue, const struct ncp__waiter *ticket,
+                         ncp_event *event)
+{
+    ncp_pool *pool = ticket->pool;
+    ncp_ticket number = ticket->ticket;
+
+    ncp__pool_hold(pool);
+    pthread_mutex_unlock(&queue->lock);
+    bool taken = ncp__pull_take(pool, number, event);
+    ncp__pool_settle(pool);
+    ncp__pool_release(pool);
+    pthread_mutex_lock(&queue->lock);
+    return taken;
+}
+
+static int take_tickets_locked(ncp_queue *queue, ncp_event *events, int max)
 {
     int count = 0;
 
-    if (queue->kicks != 0 && max > 0) {
-        queue->kicks = 0;
-        events[count++] = (ncp_event){.type = NCP_EVENT_KICK, .fd = -1};
-    }
     while (count < max && queue->tickets_head != NULL) {
-        struct ncp__waiter *ticket = queue->tickets_head;
-        queue->tickets_head = ticket->queue_next;
-        ticket->in_queue = false;
-        ncp__pull_ticket_event(ticket, &events[count++]);
+        struct ncp__waiter *ticket = pop_ticket_locked(queue);
+        if (ticket->takes)
+            count += take_for_host(queue, ticket, &events[count]);
+        else
+            ncp__pull_ticket_event(ticket, &events[count++]);
     }
-    if (queue->tickets_head == NULL)
-        queue->tickets_tail = NULL;
     return count;
 }
 
@@ -244,7 +275,8 @@ int ncp_queue_poll(ncp_queue *queue, ncp_event *events, int max)
     if (max == 0 || ncp_queue_ready(queue) == 0)
         return 0;
     pthread_mutex_lock(&queue->lock);
-    int count = take_simple_locked(queue, events, max);
+    int count = take_kick_locked(queue, events);
+    count += take_tickets_locked(queue, events + count, max - count);
     ncp_pool *pool;
     while (count < max && (pool = take_pool_locked(queue)) != NULL) {
         bool more;

@@ -223,7 +223,10 @@ static void tell_leak(ncp_pool *pool, const struct lease_view *lease,
              (unsigned long long)((flags & NCP__FLAG_TAGGED) != 0 ? slot->of.tag
                                                                   : 0),
              stack);
-    (void)ncp__conn_call(&conn, NCP_CALLBACK_ON_LEAK, reason, NCP_EHOOK);
+    if (!ncp__host_leak(
+            pool, ncp__token(ncp__word_generation(lease->word), lease->index),
+            slot, reason))
+        (void)ncp__conn_call(&conn, NCP_CALLBACK_ON_LEAK, reason, NCP_EHOOK);
 }
 
 /* Flags a lease once. It may have ended meanwhile, and another begun. */
@@ -365,7 +368,9 @@ void ncp__upkeep_at(ncp_pool *pool, uint64_t due_ns)
         if (atomic_compare_exchange_weak_explicit(&pool->due_ns, &planned_ns,
                                                   due_ns, memory_order_seq_cst,
                                                   memory_order_seq_cst)) {
-            if (pool->engine.clock == NULL && !pool->pull)
+            if (pool->pull)
+                ncp__host_due(pool, due_ns);
+            else if (pool->engine.clock == NULL)
                 ncp__service_kick();
             return;
         }

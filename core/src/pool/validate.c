@@ -239,8 +239,13 @@ static const char *config_idle_callback(const struct ncp_config *config)
 static int rule_pull_parts(const struct ncp_config *config, const int64_t *num,
                            char *reason)
 {
-    if (num[NCP_OPTION_DRIVER] != NCP_DRIVER_PULL)
-        return NCP_OK;
+    if (num[NCP_OPTION_DRIVER] != NCP_DRIVER_PULL) {
+        if (num[NCP_OPTION_HOST_EVENTS] == 0)
+            return NCP_OK;
+        return ncp__refuse(reason, "host_events is set and driver is push, "
+                                   "which has no host: use callbacks, or the "
+                                   "pull driver");
+    }
     if (config->queue == NULL)
         return ncp__refuse(reason, "queue is missing: the pull driver needs "
                                    "one, see ncp_config_set_queue()");
