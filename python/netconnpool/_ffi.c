@@ -1,4 +1,4 @@
-/* cffi 2.1.1 made this of the declarations with SHA-256 75b118bcf8f5a58b3dd0b2caa2e1565d1654dac521403a97affe0078eb83c985 */
+/* cffi 2.1.1 made this of the declarations with SHA-256 3739f71c6e270efbab617e8770762ebbb4ddd35a56deabc5fc0277ba4d804ee4 */
 #define _CFFI_
 
 /* We try to define Py_LIMITED_API before including Python.h.
@@ -588,6 +588,7 @@ static void (*_cffi_call_python_org)(struct _cffi_externpy_s *, char *);
  * language border. The generator puts this file into _ffi.c, after
  * netconnpool.h.
  */
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -630,10 +631,14 @@ static int ncp_py_inside(void)
     return atomic_load(&ncp_py_inside_count);
 }
 
-static int ncp_py_gate_shut(void)
+static void ncp_py_shut(void)
 {
     atomic_store(&ncp_py_gate_is_shut, 1);
-    return ncp_py_inside();
+}
+
+static int ncp_py_is_shut(void)
+{
+    return atomic_load(&ncp_py_gate_is_shut);
 }
 
 /* ------------------------------------------------------------------ callbacks */
@@ -662,6 +667,25 @@ static int ncp_py_acceptor(void *user, ncp_dial *dial)
     return ncp_py_dials(user, 1, dial);
 }
 
+/* What a callback answers when it was ended by a signal on the main thread: the
+ * exception waits in Python, and the call that the main thread is in says so. */
+enum { NCP_PY_INTERRUPTED = INT_MAX };
+static atomic_int ncp_py_interrupts;
+
+static int ncp_py_heard(int rc, int otherwise)
+{
+    if (rc != NCP_PY_INTERRUPTED)
+        return rc;
+    atomic_fetch_add(&ncp_py_interrupts, 1);
+    return otherwise;
+}
+
+/* How many there were since the last call. */
+static int ncp_py_interrupts_take(void)
+{
+    return atomic_exchange(&ncp_py_interrupts, 0);
+}
+
 static int ncp_py_conn(void *user, int callback, const ncp_conn *conn,
                        int reason)
 {
@@ -670,7 +694,7 @@ static int ncp_py_conn(void *user, int callback, const ncp_conn *conn,
     int rc = ncp_py_on_conn(ncp_py_host(user), callback, ncp_conn_handle(conn),
                             ncp_conn_id(conn), reason);
     ncp_py_leave();
-    return rc;
+    return ncp_py_heard(rc, NCP_EHOOK);
 }
 
 static int ncp_py_closer(void *user, const ncp_conn *conn, int reason)
@@ -768,14 +792,50 @@ static int ncp_py_set_log(ncp_config *config, int64_t host)
                               ncp_py_drop);
 }
 
-static int ncp_py_set_clock(ncp_config *config, uint64_t *now_ns)
+/* ---------------------------------------------------------------- manual clock */
+
+/* Lives as long as its object or a pool that reads it, whichever is longer: at
+ * the end of the interpreter that is the pool. `now_ns` comes first, it is what
+ * ncp_manual_clock() reads. */
+typedef struct ncp_py_clock {
+    uint64_t now_ns;
+    atomic_int references;
+} ncp_py_clock;
+
+static void ncp_py_clock_release(void *clock)
 {
-    return ncp_config_set_clock(config, ncp_manual_clock, now_ns, NULL);
+    ncp_py_clock *it = clock;
+
+    if (it != NULL && atomic_fetch_sub(&it->references, 1) == 1)
+        free(it);
 }
 
-static void ncp_py_clock_store(uint64_t *now_ns, uint64_t value)
+static ncp_py_clock *ncp_py_clock_new(uint64_t now_ns)
 {
-    __atomic_store_n(now_ns, value, __ATOMIC_SEQ_CST);
+    ncp_py_clock *clock = malloc(sizeof(*clock));
+
+    if (clock == NULL)
+        return NULL;
+    clock->now_ns = now_ns;
+    atomic_init(&clock->references, 1);
+    return clock;
+}
+
+static void ncp_py_clock_set(ncp_py_clock *clock, uint64_t now_ns)
+{
+    __atomic_store_n(&clock->now_ns, now_ns, __ATOMIC_SEQ_CST);
+}
+
+static uint64_t ncp_py_clock_now(const ncp_py_clock *clock)
+{
+    return __atomic_load_n(&clock->now_ns, __ATOMIC_SEQ_CST);
+}
+
+static int ncp_py_set_clock(ncp_config *config, ncp_py_clock *clock)
+{
+    atomic_fetch_add(&clock->references, 1);
+    return ncp_config_set_clock(config, ncp_manual_clock, clock,
+                                ncp_py_clock_release);
 }
 
 /* -------------------------------------------------------------------- signals */
@@ -787,36 +847,46 @@ enum { NCP_PY_POLL_MS = 50 };
 static uint64_t ncp_py_main_ident;
 static ncp_cancel *ncp_py_main_cancel;
 
+static int ncp_py_is_main(void)
+{
+    return (uint64_t)(uintptr_t)pthread_self() == ncp_py_main_ident;
+}
+
 static int ncp_py_poll(void *unused)
 {
     (void)unused;
-    if (!ncp_py_enter())
-        return 1;
+    if (!ncp_py_is_main() || !ncp_py_enter())
+        return 0;
     int stop = ncp_py_on_poll();
     ncp_py_leave();
-    return stop;
+    return ncp_py_heard(stop, 1);
 }
 
-/* `ident` of threading.main_thread(). Again in a forked child, where the token of
- * the parent may list gets that do not exist here: it is left alone. */
-static int ncp_py_set_main(uint64_t ident)
+/* A token whose gets run signal handlers when they wait on the main thread. */
+static int ncp_py_cancel_new(ncp_cancel **out)
+{
+    int rc = ncp_cancel_new(out);
+
+    return rc != NCP_OK
+               ? rc
+               : ncp_cancel_set_poll(*out, ncp_py_poll, NULL, NCP_PY_POLL_MS);
+}
+
+/* `ident` is that of threading.main_thread(). Called again in a forked child:
+ * its one thread is the main thread, it is in no callback that would come to an
+ * end, and the token of the parent, which may list gets that do not exist here,
+ * is left alone. */
+static int ncp_py_begin(uint64_t ident)
 {
     ncp_cancel *cancel;
-    int rc = ncp_cancel_new(&cancel);
+    int rc = ncp_py_cancel_new(&cancel);
 
     if (rc != NCP_OK)
         return rc;
-    (void)ncp_cancel_set_poll(cancel, ncp_py_poll, NULL, NCP_PY_POLL_MS);
     ncp_py_main_cancel = cancel;
     ncp_py_main_ident = ident;
+    atomic_store(&ncp_py_inside_count, 0);
     return NCP_OK;
-}
-
-static ncp_cancel *ncp_py_cancel(void)
-{
-    uint64_t ident = (uint64_t)(uintptr_t)pthread_self();
-
-    return ident == ncp_py_main_ident ? ncp_py_main_cancel : NULL;
 }
 
 /* ------------------------------------------------------------- borrow and return */
@@ -832,32 +902,65 @@ static uint64_t ncp_py_lease(int64_t token)
     return (uint64_t)token & ((UINT64_C(1) << NCP_PY_HANDLE_SHIFT) - 1);
 }
 
+static int ncp_py_is_interrupted(void)
+{
+    return atomic_load_explicit(&ncp_py_interrupts, memory_order_relaxed) !=
+               0 &&
+           ncp_py_is_main();
+}
+
+static int64_t ncp_py_failure(int status, int64_t code)
+{
+    uint64_t above = code > 0 ? (uint64_t)code << NCP_PY_CODE_SHIFT : 0;
+
+    return -(int64_t)(above | (uint64_t)-status);
+}
+
+/* What this thread borrowed last: a signal may end the caller between this call
+ * and its next line. */
+static _Thread_local int64_t ncp_py_borrowed_last;
+
+static int64_t ncp_py_last(void)
+{
+    return ncp_py_borrowed_last;
+}
+
 static int64_t ncp_py_borrow(ncp_pool *pool, int protocol, int ip,
-                             int64_t timeout_ms, uint64_t tag)
+                             int64_t timeout_ms, ncp_cancel *cancel,
+                             uint64_t tag)
 {
     ncp_event event;
-    int rc = ncp_pool_borrow(pool, protocol, ip, timeout_ms, ncp_py_cancel(),
-                             tag, &event);
 
-    if (rc != NCP_OK) {
-        uint64_t code = event.code > 0 ? (uint64_t)event.code : 0;
-        return -(int64_t)(code << NCP_PY_CODE_SHIFT | (uint64_t)-rc);
+    ncp_py_borrowed_last = 0;
+    if (cancel == NULL && ncp_py_is_main())
+        cancel = ncp_py_main_cancel;
+    int rc =
+        ncp_pool_borrow(pool, protocol, ip, timeout_ms, cancel, tag, &event);
+    if (rc != NCP_OK)
+        return ncp_py_failure(rc, event.code);
+    if (ncp_py_is_interrupted()) { /* it came too late to end the wait */
+        (void)ncp_pool_put(pool, event.lease);
+        return ncp_py_failure(NCP_ECANCELED, 0);
     }
     uint64_t handle = event.handle < NCP_PY_HANDLE_LARGE
                           ? event.handle
                           : NCP_PY_HANDLE_LARGE;
-    return (int64_t)(handle << NCP_PY_HANDLE_SHIFT | event.lease);
+    ncp_py_borrowed_last =
+        (int64_t)(handle << NCP_PY_HANDLE_SHIFT | event.lease);
+    return ncp_py_borrowed_last;
 }
 
 static int64_t ncp_py_get(ncp_pool *pool)
 {
     return ncp_py_borrow(pool, NCP_PROTOCOL_UNKNOWN, NCP_IP_UNKNOWN,
-                         NCP_TIMEOUT_DEFAULT, 0);
+                         NCP_TIMEOUT_DEFAULT, NULL, 0);
 }
 
 static int ncp_py_put(ncp_pool *pool, int64_t token)
 {
-    return ncp_pool_put(pool, ncp_py_lease(token));
+    int rc = ncp_pool_put(pool, ncp_py_lease(token));
+
+    return rc == NCP_OK && ncp_py_is_interrupted() ? NCP_ECANCELED : rc;
 }
 
 /* ------------------------------------------------------------------------- exit */
@@ -963,16 +1066,16 @@ static void *_cffi_types[] = {
 /*  1 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7), // int
 /*  2 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  3 */ _CFFI_OP(_CFFI_OP_FUNCTION, 9), // char const *()(ncp_config const *)
-/*  4 */ _CFFI_OP(_CFFI_OP_POINTER, 530), // ncp_config const *
+/*  4 */ _CFFI_OP(_CFFI_OP_POINTER, 541), // ncp_config const *
 /*  5 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  6 */ _CFFI_OP(_CFFI_OP_FUNCTION, 9), // char const *()(void)
 /*  7 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  8 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *)
-/*  9 */ _CFFI_OP(_CFFI_OP_POINTER, 504), // char const *
+/*  9 */ _CFFI_OP(_CFFI_OP_POINTER, 515), // char const *
 /* 10 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 11 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *, char *, size_t)
 /* 12 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 13 */ _CFFI_OP(_CFFI_OP_POINTER, 504), // char *
+/* 13 */ _CFFI_OP(_CFFI_OP_POINTER, 515), // char *
 /* 14 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28), // size_t
 /* 15 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 16 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *, int *)
@@ -1027,7 +1130,7 @@ static void *_cffi_types[] = {
 /* 65 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(int64_t, int, ncp_dial *)
 /* 66 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 67 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 68 */ _CFFI_OP(_CFFI_OP_POINTER, 532), // ncp_dial *
+/* 68 */ _CFFI_OP(_CFFI_OP_POINTER, 543), // ncp_dial *
 /* 69 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 70 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(int64_t, int, uint64_t, uint64_t, int)
 /* 71 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
@@ -1040,16 +1143,16 @@ static void *_cffi_types[] = {
 /* 78 */ _CFFI_OP(_CFFI_OP_POINTER, 81), // ncp_cancel * *
 /* 79 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 80 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel *)
-/* 81 */ _CFFI_OP(_CFFI_OP_POINTER, 529), // ncp_cancel *
+/* 81 */ _CFFI_OP(_CFFI_OP_POINTER, 540), // ncp_cancel *
 /* 82 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 83 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel *, int(*)(void *), void *, int64_t)
 /* 84 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
 /* 85 */ _CFFI_OP(_CFFI_OP_POINTER, 415), // int(*)(void *)
-/* 86 */ _CFFI_OP(_CFFI_OP_POINTER, 541), // void *
+/* 86 */ _CFFI_OP(_CFFI_OP_POINTER, 553), // void *
 /* 87 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 88 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 89 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *)
-/* 90 */ _CFFI_OP(_CFFI_OP_POINTER, 530), // ncp_config *
+/* 90 */ _CFFI_OP(_CFFI_OP_POINTER, 541), // ncp_config *
 /* 91 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 92 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, char const *, char const *)
 /* 93 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
@@ -1060,7 +1163,7 @@ static void *_cffi_types[] = {
 /* 98 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
 /* 99 */ _CFFI_OP(_CFFI_OP_POINTER, 423), // int(*)(void *, ncp_dial *)
 /* 100 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 101 */ _CFFI_OP(_CFFI_OP_POINTER, 491), // void(*)(void *)
+/* 101 */ _CFFI_OP(_CFFI_OP_POINTER, 500), // void(*)(void *)
 /* 102 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 103 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, int, int(*)(void *, ncp_conn const *, int), void *, void(*)(void *))
 /* 104 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
@@ -1082,23 +1185,23 @@ static void *_cffi_types[] = {
 /* 120 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
 /* 121 */ _CFFI_OP(_CFFI_OP_NOOP, 27),
 /* 122 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 123 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_queue *)
+/* 123 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_py_clock *)
 /* 124 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 125 */ _CFFI_OP(_CFFI_OP_POINTER, 536), // ncp_queue *
+/* 125 */ _CFFI_OP(_CFFI_OP_POINTER, 547), // ncp_py_clock *
 /* 126 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 127 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, uint64_t *)
+/* 127 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_queue *)
 /* 128 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 129 */ _CFFI_OP(_CFFI_OP_POINTER, 73), // uint64_t *
+/* 129 */ _CFFI_OP(_CFFI_OP_POINTER, 548), // ncp_queue *
 /* 130 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 131 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, uint64_t(*)(void *), void *, void(*)(void *))
 /* 132 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 133 */ _CFFI_OP(_CFFI_OP_POINTER, 454), // uint64_t(*)(void *)
+/* 133 */ _CFFI_OP(_CFFI_OP_POINTER, 463), // uint64_t(*)(void *)
 /* 134 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 135 */ _CFFI_OP(_CFFI_OP_NOOP, 101),
 /* 136 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 137 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, void(*)(void *, int, uint64_t, char const *), void *, void(*)(void *))
 /* 138 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 139 */ _CFFI_OP(_CFFI_OP_POINTER, 494), // void(*)(void *, int, uint64_t, char const *)
+/* 139 */ _CFFI_OP(_CFFI_OP_POINTER, 503), // void(*)(void *, int, uint64_t, char const *)
 /* 140 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 141 */ _CFFI_OP(_CFFI_OP_NOOP, 101),
 /* 142 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
@@ -1118,12 +1221,12 @@ static void *_cffi_types[] = {
 /* 156 */ _CFFI_OP(_CFFI_OP_NOOP, 63),
 /* 157 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 158 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_conn const *)
-/* 159 */ _CFFI_OP(_CFFI_OP_POINTER, 531), // ncp_conn const *
+/* 159 */ _CFFI_OP(_CFFI_OP_POINTER, 542), // ncp_conn const *
 /* 160 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 161 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_conn const *, int, uint64_t *)
 /* 162 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
 /* 163 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 164 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 164 */ _CFFI_OP(_CFFI_OP_POINTER, 73), // uint64_t *
 /* 165 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 166 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_dial *, int)
 /* 167 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
@@ -1137,14 +1240,14 @@ static void *_cffi_types[] = {
 /* 175 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 176 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 177 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_dial const *)
-/* 178 */ _CFFI_OP(_CFFI_OP_POINTER, 532), // ncp_dial const *
+/* 178 */ _CFFI_OP(_CFFI_OP_POINTER, 543), // ncp_dial const *
 /* 179 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 180 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_guard * *)
 /* 181 */ _CFFI_OP(_CFFI_OP_POINTER, 184), // ncp_guard * *
 /* 182 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 183 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_guard *, ncp_pool *, uint64_t, uint64_t)
-/* 184 */ _CFFI_OP(_CFFI_OP_POINTER, 534), // ncp_guard *
-/* 185 */ _CFFI_OP(_CFFI_OP_POINTER, 535), // ncp_pool *
+/* 184 */ _CFFI_OP(_CFFI_OP_POINTER, 545), // ncp_guard *
+/* 185 */ _CFFI_OP(_CFFI_OP_POINTER, 546), // ncp_pool *
 /* 186 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 187 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 188 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
@@ -1159,7 +1262,7 @@ static void *_cffi_types[] = {
 /* 197 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int *, uint64_t *, char *, size_t)
 /* 198 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
 /* 199 */ _CFFI_OP(_CFFI_OP_NOOP, 18),
-/* 200 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 200 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
 /* 201 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
 /* 202 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
 /* 203 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
@@ -1180,7 +1283,7 @@ static void *_cffi_types[] = {
 /* 218 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 219 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
 /* 220 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 221 */ _CFFI_OP(_CFFI_OP_POINTER, 533), // ncp_event *
+/* 221 */ _CFFI_OP(_CFFI_OP_POINTER, 544), // ncp_event *
 /* 222 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 223 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t, uint64_t *)
 /* 224 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
@@ -1189,7 +1292,7 @@ static void *_cffi_types[] = {
 /* 227 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 228 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
 /* 229 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 230 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 230 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
 /* 231 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 232 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int, int64_t)
 /* 233 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
@@ -1203,11 +1306,11 @@ static void *_cffi_types[] = {
 /* 241 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int64_t, uint64_t *)
 /* 242 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
 /* 243 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 244 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 244 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
 /* 245 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 246 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, ncp_queue *, int, int, int64_t, uint64_t, int, ncp_event *)
 /* 247 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 248 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
+/* 248 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
 /* 249 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 250 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 251 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
@@ -1217,7 +1320,7 @@ static void *_cffi_types[] = {
 /* 255 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 256 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t *)
 /* 257 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 258 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 258 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
 /* 259 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 260 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t)
 /* 261 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
@@ -1246,7 +1349,7 @@ static void *_cffi_types[] = {
 /* 284 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
 /* 285 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 286 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 287 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
+/* 287 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
 /* 288 */ _CFFI_OP(_CFFI_OP_NOOP, 221),
 /* 289 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 290 */ _CFFI_OP(_CFFI_OP_NOOP, 18),
@@ -1265,7 +1368,7 @@ static void *_cffi_types[] = {
 /* 303 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t *)
 /* 304 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
 /* 305 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 306 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 306 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
 /* 307 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 308 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t)
 /* 309 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
@@ -1290,7 +1393,7 @@ static void *_cffi_types[] = {
 /* 328 */ _CFFI_OP(_CFFI_OP_NOOP, 221),
 /* 329 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 330 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *)
-/* 331 */ _CFFI_OP(_CFFI_OP_POINTER, 535), // ncp_pool const *
+/* 331 */ _CFFI_OP(_CFFI_OP_POINTER, 546), // ncp_pool const *
 /* 332 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 333 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, char *, size_t)
 /* 334 */ _CFFI_OP(_CFFI_OP_NOOP, 331),
@@ -1306,18 +1409,18 @@ static void *_cffi_types[] = {
 /* 344 */ _CFFI_OP(_CFFI_OP_NOOP, 331),
 /* 345 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
 /* 346 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
-/* 347 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 347 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
 /* 348 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
 /* 349 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
 /* 350 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 351 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t *, size_t)
 /* 352 */ _CFFI_OP(_CFFI_OP_NOOP, 331),
-/* 353 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 353 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
 /* 354 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
 /* 355 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 356 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t *, size_t, size_t *)
 /* 357 */ _CFFI_OP(_CFFI_OP_NOOP, 331),
-/* 358 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 358 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
 /* 359 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
 /* 360 */ _CFFI_OP(_CFFI_OP_POINTER, 14), // size_t *
 /* 361 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
@@ -1335,43 +1438,43 @@ static void *_cffi_types[] = {
 /* 373 */ _CFFI_OP(_CFFI_OP_NOOP, 331),
 /* 374 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 375 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 376 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 376 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
 /* 377 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 378 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t, uint64_t *)
 /* 379 */ _CFFI_OP(_CFFI_OP_NOOP, 331),
 /* 380 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 381 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 381 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
 /* 382 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 383 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue * *)
-/* 384 */ _CFFI_OP(_CFFI_OP_POINTER, 125), // ncp_queue * *
+/* 384 */ _CFFI_OP(_CFFI_OP_POINTER, 129), // ncp_queue * *
 /* 385 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 386 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *)
-/* 387 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
+/* 387 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
 /* 388 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 389 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, char const *)
-/* 390 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
+/* 390 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
 /* 391 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
 /* 392 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 393 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, ncp_event *, int)
-/* 394 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
+/* 394 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
 /* 395 */ _CFFI_OP(_CFFI_OP_NOOP, 221),
 /* 396 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 397 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 398 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, ncp_event *, int, int64_t)
-/* 399 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
+/* 399 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
 /* 400 */ _CFFI_OP(_CFFI_OP_NOOP, 221),
 /* 401 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 402 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 403 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 404 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue const *)
-/* 405 */ _CFFI_OP(_CFFI_OP_POINTER, 536), // ncp_queue const *
+/* 405 */ _CFFI_OP(_CFFI_OP_POINTER, 548), // ncp_queue const *
 /* 406 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 407 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(uint64_t)
 /* 408 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 409 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 410 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *(*)(void *, size_t), void(*)(void *, void *), void *)
-/* 411 */ _CFFI_OP(_CFFI_OP_POINTER, 457), // void *(*)(void *, size_t)
-/* 412 */ _CFFI_OP(_CFFI_OP_POINTER, 500), // void(*)(void *, void *)
+/* 411 */ _CFFI_OP(_CFFI_OP_POINTER, 466), // void *(*)(void *, size_t)
+/* 412 */ _CFFI_OP(_CFFI_OP_POINTER, 509), // void(*)(void *, void *)
 /* 413 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 414 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 415 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *)
@@ -1394,113 +1497,125 @@ static void *_cffi_types[] = {
 /* 432 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool *)
 /* 433 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
 /* 434 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 435 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool *, int, int, int64_t, uint64_t)
+/* 435 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t)
 /* 436 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
 /* 437 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 438 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 439 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 440 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 441 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 442 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool const *)
-/* 443 */ _CFFI_OP(_CFFI_OP_NOOP, 331),
-/* 444 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 445 */ _CFFI_OP(_CFFI_OP_FUNCTION, 185), // ncp_pool *()(ncp_pool *)
-/* 446 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 440 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
+/* 441 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 442 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 443 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool const *)
+/* 444 */ _CFFI_OP(_CFFI_OP_NOOP, 331),
+/* 445 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 446 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(void)
 /* 447 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 448 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(int64_t)
-/* 449 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 448 */ _CFFI_OP(_CFFI_OP_FUNCTION, 185), // ncp_pool *()(ncp_pool *)
+/* 449 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
 /* 450 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 451 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_conn const *)
-/* 452 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
+/* 451 */ _CFFI_OP(_CFFI_OP_FUNCTION, 125), // ncp_py_clock *()(uint64_t)
+/* 452 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 453 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 454 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(void *)
-/* 455 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 454 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(int64_t)
+/* 455 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 456 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 457 */ _CFFI_OP(_CFFI_OP_FUNCTION, 86), // void *()(void *, size_t)
-/* 458 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 459 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 460 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 461 */ _CFFI_OP(_CFFI_OP_FUNCTION, 541), // void()(int64_t)
-/* 462 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 463 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 464 */ _CFFI_OP(_CFFI_OP_FUNCTION, 541), // void()(int64_t, int, uint64_t, char const *)
-/* 465 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 466 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 467 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 468 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 457 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_conn const *)
+/* 458 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
+/* 459 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 460 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_py_clock const *)
+/* 461 */ _CFFI_OP(_CFFI_OP_POINTER, 547), // ncp_py_clock const *
+/* 462 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 463 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(void *)
+/* 464 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 465 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 466 */ _CFFI_OP(_CFFI_OP_FUNCTION, 86), // void *()(void *, size_t)
+/* 467 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 468 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
 /* 469 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 470 */ _CFFI_OP(_CFFI_OP_FUNCTION, 541), // void()(ncp_cancel *)
-/* 471 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
+/* 470 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(int64_t)
+/* 471 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 472 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 473 */ _CFFI_OP(_CFFI_OP_FUNCTION, 541), // void()(ncp_config *)
-/* 474 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 475 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 476 */ _CFFI_OP(_CFFI_OP_FUNCTION, 541), // void()(ncp_dial *, int64_t, char const *)
-/* 477 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
-/* 478 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 479 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 480 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 481 */ _CFFI_OP(_CFFI_OP_FUNCTION, 541), // void()(ncp_pool *)
-/* 482 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 483 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 484 */ _CFFI_OP(_CFFI_OP_FUNCTION, 541), // void()(ncp_queue *)
-/* 485 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
-/* 486 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 487 */ _CFFI_OP(_CFFI_OP_FUNCTION, 541), // void()(uint64_t *, uint64_t)
-/* 488 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 489 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 490 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 491 */ _CFFI_OP(_CFFI_OP_FUNCTION, 541), // void()(void *)
-/* 492 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 493 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 494 */ _CFFI_OP(_CFFI_OP_FUNCTION, 541), // void()(void *, int, uint64_t, char const *)
-/* 495 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 496 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 497 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 498 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 473 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(int64_t, int, uint64_t, char const *)
+/* 474 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 475 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 476 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 477 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 478 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 479 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(ncp_cancel *)
+/* 480 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
+/* 481 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 482 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(ncp_config *)
+/* 483 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 484 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 485 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(ncp_dial *, int64_t, char const *)
+/* 486 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
+/* 487 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 488 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 489 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 490 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(ncp_pool *)
+/* 491 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 492 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 493 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(ncp_py_clock *, uint64_t)
+/* 494 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
+/* 495 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 496 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 497 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(ncp_queue *)
+/* 498 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
 /* 499 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 500 */ _CFFI_OP(_CFFI_OP_FUNCTION, 541), // void()(void *, void *)
+/* 500 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(void *)
 /* 501 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 502 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 503 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 504 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
-/* 505 */ _CFFI_OP(_CFFI_OP_ENUM, 0), // enum ncp_callback
-/* 506 */ _CFFI_OP(_CFFI_OP_ENUM, 1), // enum ncp_counter
-/* 507 */ _CFFI_OP(_CFFI_OP_ENUM, 2), // enum ncp_counter_kind
-/* 508 */ _CFFI_OP(_CFFI_OP_ENUM, 3), // enum ncp_dial_policy
-/* 509 */ _CFFI_OP(_CFFI_OP_ENUM, 4), // enum ncp_driver
-/* 510 */ _CFFI_OP(_CFFI_OP_ENUM, 5), // enum ncp_event_type
-/* 511 */ _CFFI_OP(_CFFI_OP_ENUM, 6), // enum ncp_fairness
-/* 512 */ _CFFI_OP(_CFFI_OP_ENUM, 7), // enum ncp_flag
-/* 513 */ _CFFI_OP(_CFFI_OP_ENUM, 8), // enum ncp_host_event
-/* 514 */ _CFFI_OP(_CFFI_OP_ENUM, 9), // enum ncp_idle_order
-/* 515 */ _CFFI_OP(_CFFI_OP_ENUM, 10), // enum ncp_info
-/* 516 */ _CFFI_OP(_CFFI_OP_ENUM, 11), // enum ncp_ip
-/* 517 */ _CFFI_OP(_CFFI_OP_ENUM, 12), // enum ncp_log_level
-/* 518 */ _CFFI_OP(_CFFI_OP_ENUM, 13), // enum ncp_mode
-/* 519 */ _CFFI_OP(_CFFI_OP_ENUM, 14), // enum ncp_option
-/* 520 */ _CFFI_OP(_CFFI_OP_ENUM, 15), // enum ncp_protocol
-/* 521 */ _CFFI_OP(_CFFI_OP_ENUM, 16), // enum ncp_reason
-/* 522 */ _CFFI_OP(_CFFI_OP_ENUM, 17), // enum ncp_status
-/* 523 */ _CFFI_OP(_CFFI_OP_ENUM, 18), // enum ncp_store
-/* 524 */ _CFFI_OP(_CFFI_OP_ENUM, 19), // enum ncp_type
-/* 525 */ _CFFI_OP(_CFFI_OP_POINTER, 65), // int(*)(int64_t, int, ncp_dial *)
-/* 526 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int(*)(int64_t, int, uint64_t, uint64_t, int)
-/* 527 */ _CFFI_OP(_CFFI_OP_POINTER, 427), // int(*)(void)
-/* 528 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
-/* 529 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // ncp_cancel
-/* 530 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // ncp_config
-/* 531 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // ncp_conn
-/* 532 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // ncp_dial
-/* 533 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // ncp_event
-/* 534 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // ncp_guard
-/* 535 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // ncp_pool
-/* 536 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // ncp_queue
-/* 537 */ _CFFI_OP(_CFFI_OP_ARRAY, 73), // uint64_t[3]
-/* 538 */ (_cffi_opcode_t)(3),
-/* 539 */ _CFFI_OP(_CFFI_OP_POINTER, 461), // void(*)(int64_t)
-/* 540 */ _CFFI_OP(_CFFI_OP_POINTER, 464), // void(*)(int64_t, int, uint64_t, char const *)
-/* 541 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
+/* 502 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 503 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(void *, int, uint64_t, char const *)
+/* 504 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 505 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 506 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 507 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 508 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 509 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(void *, void *)
+/* 510 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 511 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 512 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 513 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(void)
+/* 514 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 515 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
+/* 516 */ _CFFI_OP(_CFFI_OP_ENUM, 0), // enum ncp_callback
+/* 517 */ _CFFI_OP(_CFFI_OP_ENUM, 1), // enum ncp_counter
+/* 518 */ _CFFI_OP(_CFFI_OP_ENUM, 2), // enum ncp_counter_kind
+/* 519 */ _CFFI_OP(_CFFI_OP_ENUM, 3), // enum ncp_dial_policy
+/* 520 */ _CFFI_OP(_CFFI_OP_ENUM, 4), // enum ncp_driver
+/* 521 */ _CFFI_OP(_CFFI_OP_ENUM, 5), // enum ncp_event_type
+/* 522 */ _CFFI_OP(_CFFI_OP_ENUM, 6), // enum ncp_fairness
+/* 523 */ _CFFI_OP(_CFFI_OP_ENUM, 7), // enum ncp_flag
+/* 524 */ _CFFI_OP(_CFFI_OP_ENUM, 8), // enum ncp_host_event
+/* 525 */ _CFFI_OP(_CFFI_OP_ENUM, 9), // enum ncp_idle_order
+/* 526 */ _CFFI_OP(_CFFI_OP_ENUM, 10), // enum ncp_info
+/* 527 */ _CFFI_OP(_CFFI_OP_ENUM, 11), // enum ncp_ip
+/* 528 */ _CFFI_OP(_CFFI_OP_ENUM, 12), // enum ncp_log_level
+/* 529 */ _CFFI_OP(_CFFI_OP_ENUM, 13), // enum ncp_mode
+/* 530 */ _CFFI_OP(_CFFI_OP_ENUM, 14), // enum ncp_option
+/* 531 */ _CFFI_OP(_CFFI_OP_ENUM, 15), // enum ncp_protocol
+/* 532 */ _CFFI_OP(_CFFI_OP_ENUM, 16), // enum ncp_reason
+/* 533 */ _CFFI_OP(_CFFI_OP_ENUM, 17), // enum ncp_status
+/* 534 */ _CFFI_OP(_CFFI_OP_ENUM, 18), // enum ncp_store
+/* 535 */ _CFFI_OP(_CFFI_OP_ENUM, 19), // enum ncp_type
+/* 536 */ _CFFI_OP(_CFFI_OP_POINTER, 65), // int(*)(int64_t, int, ncp_dial *)
+/* 537 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int(*)(int64_t, int, uint64_t, uint64_t, int)
+/* 538 */ _CFFI_OP(_CFFI_OP_POINTER, 427), // int(*)(void)
+/* 539 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
+/* 540 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // ncp_cancel
+/* 541 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // ncp_config
+/* 542 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // ncp_conn
+/* 543 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // ncp_dial
+/* 544 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // ncp_event
+/* 545 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // ncp_guard
+/* 546 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // ncp_pool
+/* 547 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // ncp_py_clock
+/* 548 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // ncp_queue
+/* 549 */ _CFFI_OP(_CFFI_OP_ARRAY, 73), // uint64_t[3]
+/* 550 */ (_cffi_opcode_t)(3),
+/* 551 */ _CFFI_OP(_CFFI_OP_POINTER, 470), // void(*)(int64_t)
+/* 552 */ _CFFI_OP(_CFFI_OP_POINTER, 473), // void(*)(int64_t, int, uint64_t, char const *)
+/* 553 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
 };
 
 static int _cffi_const_NCP_CALLBACK_CLOSER(unsigned long long *o)
@@ -4076,10 +4191,10 @@ _cffi_f_ncp_config_set_queue(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(125), arg1, (char **)&x1);
+      _cffi_type(129), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(125), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4287,10 +4402,10 @@ _cffi_f_ncp_conn_info(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg2, (char **)&x2);
+      _cffi_type(164), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5321,10 +5436,10 @@ _cffi_f_ncp_lease_handle(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg2, (char **)&x2);
+      _cffi_type(164), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5386,10 +5501,10 @@ _cffi_f_ncp_lease_info(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg3, (char **)&x3);
+      _cffi_type(164), arg3, (char **)&x3);
   if (datasize != 0) {
     x3 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg3, (char **)&x3,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg3, (char **)&x3,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6188,10 +6303,10 @@ _cffi_f_ncp_pool_acquire(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(125), arg1, (char **)&x1);
+      _cffi_type(129), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(125), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6650,10 +6765,10 @@ _cffi_f_ncp_pool_detach(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg2, (char **)&x2);
+      _cffi_type(164), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6729,10 +6844,10 @@ _cffi_f_ncp_pool_dial_error(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg3, (char **)&x3);
+      _cffi_type(164), arg3, (char **)&x3);
   if (datasize != 0) {
     x3 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg3, (char **)&x3,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg3, (char **)&x3,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7320,10 +7435,10 @@ _cffi_f_ncp_pool_get(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg1, (char **)&x1);
+      _cffi_type(164), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7408,10 +7523,10 @@ _cffi_f_ncp_pool_get_ex(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg6, (char **)&x6);
+      _cffi_type(164), arg6, (char **)&x6);
   if (datasize != 0) {
     x6 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg6, (char **)&x6,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg6, (char **)&x6,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7461,10 +7576,10 @@ _cffi_f_ncp_pool_get_ipv4(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg1, (char **)&x1);
+      _cffi_type(164), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7514,10 +7629,10 @@ _cffi_f_ncp_pool_get_ipv6(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg1, (char **)&x1);
+      _cffi_type(164), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7567,10 +7682,10 @@ _cffi_f_ncp_pool_get_tcp(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg1, (char **)&x1);
+      _cffi_type(164), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7626,10 +7741,10 @@ _cffi_f_ncp_pool_get_timeout(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg2, (char **)&x2);
+      _cffi_type(164), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7679,10 +7794,10 @@ _cffi_f_ncp_pool_get_udp(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg1, (char **)&x1);
+      _cffi_type(164), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7812,10 +7927,10 @@ _cffi_f_ncp_pool_leases(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg1, (char **)&x1);
+      _cffi_type(164), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7893,10 +8008,10 @@ _cffi_f_ncp_pool_log_next(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg2, (char **)&x2);
+      _cffi_type(164), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8261,10 +8376,10 @@ _cffi_f_ncp_pool_release(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(125), arg3, (char **)&x3);
+      _cffi_type(129), arg3, (char **)&x3);
   if (datasize != 0) {
     x3 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(125), arg3, (char **)&x3,
+    if (_cffi_convert_array_argument(_cffi_type(129), arg3, (char **)&x3,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8478,10 +8593,10 @@ _cffi_f_ncp_pool_stats(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg1, (char **)&x1);
+      _cffi_type(164), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8573,10 +8688,10 @@ _cffi_f_ncp_pool_try_get(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg1, (char **)&x1);
+      _cffi_type(164), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8778,9 +8893,39 @@ _cffi_f_ncp_protocol_text(PyObject *self, PyObject *arg0)
 #  define _cffi_f_ncp_protocol_text _cffi_d_ncp_protocol_text
 #endif
 
-static int64_t _cffi_d_ncp_py_borrow(ncp_pool * x0, int x1, int x2, int64_t x3, uint64_t x4)
+static int _cffi_d_ncp_py_begin(uint64_t x0)
 {
-  return ncp_py_borrow(x0, x1, x2, x3, x4);
+  return ncp_py_begin(x0);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_py_begin(PyObject *self, PyObject *arg0)
+{
+  uint64_t x0;
+  int result;
+  PyObject *pyresult;
+
+  x0 = _cffi_to_c_int(arg0, uint64_t);
+  if (x0 == (uint64_t)-1 && PyErr_Occurred())
+    return NULL;
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = ncp_py_begin(x0); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_int(result, int);
+  return pyresult;
+}
+#else
+#  define _cffi_f_ncp_py_begin _cffi_d_ncp_py_begin
+#endif
+
+static int64_t _cffi_d_ncp_py_borrow(ncp_pool * x0, int x1, int x2, int64_t x3, ncp_cancel * x4, uint64_t x5)
+{
+  return ncp_py_borrow(x0, x1, x2, x3, x4, x5);
 }
 #ifndef PYPY_VERSION
 static PyObject *
@@ -8790,7 +8935,8 @@ _cffi_f_ncp_py_borrow(PyObject *self, PyObject *args)
   int x1;
   int x2;
   int64_t x3;
-  uint64_t x4;
+  ncp_cancel * x4;
+  uint64_t x5;
   Py_ssize_t datasize;
   struct _cffi_freeme_s *large_args_free = NULL;
   int64_t result;
@@ -8800,8 +8946,9 @@ _cffi_f_ncp_py_borrow(PyObject *self, PyObject *args)
   PyObject *arg2;
   PyObject *arg3;
   PyObject *arg4;
+  PyObject *arg5;
 
-  if (!PyArg_UnpackTuple(args, "ncp_py_borrow", 5, 5, &arg0, &arg1, &arg2, &arg3, &arg4))
+  if (!PyArg_UnpackTuple(args, "ncp_py_borrow", 6, 6, &arg0, &arg1, &arg2, &arg3, &arg4, &arg5))
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
@@ -8825,13 +8972,22 @@ _cffi_f_ncp_py_borrow(PyObject *self, PyObject *args)
   if (x3 == (int64_t)-1 && PyErr_Occurred())
     return NULL;
 
-  x4 = _cffi_to_c_int(arg4, uint64_t);
-  if (x4 == (uint64_t)-1 && PyErr_Occurred())
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(81), arg4, (char **)&x4);
+  if (datasize != 0) {
+    x4 = ((size_t)datasize) <= 640 ? (ncp_cancel *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(81), arg4, (char **)&x4,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  x5 = _cffi_to_c_int(arg5, uint64_t);
+  if (x5 == (uint64_t)-1 && PyErr_Occurred())
     return NULL;
 
   Py_BEGIN_ALLOW_THREADS
   _cffi_restore_errno();
-  { result = ncp_py_borrow(x0, x1, x2, x3, x4); }
+  { result = ncp_py_borrow(x0, x1, x2, x3, x4, x5); }
   _cffi_save_errno();
   Py_END_ALLOW_THREADS
 
@@ -8844,29 +9000,171 @@ _cffi_f_ncp_py_borrow(PyObject *self, PyObject *args)
 #  define _cffi_f_ncp_py_borrow _cffi_d_ncp_py_borrow
 #endif
 
-static void _cffi_d_ncp_py_clock_store(uint64_t * x0, uint64_t x1)
+static int _cffi_d_ncp_py_cancel_new(ncp_cancel * * x0)
 {
-  ncp_py_clock_store(x0, x1);
+  return ncp_py_cancel_new(x0);
 }
 #ifndef PYPY_VERSION
 static PyObject *
-_cffi_f_ncp_py_clock_store(PyObject *self, PyObject *args)
+_cffi_f_ncp_py_cancel_new(PyObject *self, PyObject *arg0)
 {
-  uint64_t * x0;
+  ncp_cancel * * x0;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+  int result;
+  PyObject *pyresult;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(78), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (ncp_cancel * *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(78), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = ncp_py_cancel_new(x0); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_int(result, int);
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  return pyresult;
+}
+#else
+#  define _cffi_f_ncp_py_cancel_new _cffi_d_ncp_py_cancel_new
+#endif
+
+static ncp_py_clock * _cffi_d_ncp_py_clock_new(uint64_t x0)
+{
+  return ncp_py_clock_new(x0);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_py_clock_new(PyObject *self, PyObject *arg0)
+{
+  uint64_t x0;
+  ncp_py_clock * result;
+  PyObject *pyresult;
+
+  x0 = _cffi_to_c_int(arg0, uint64_t);
+  if (x0 == (uint64_t)-1 && PyErr_Occurred())
+    return NULL;
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = ncp_py_clock_new(x0); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_pointer((char *)result, _cffi_type(125));
+  return pyresult;
+}
+#else
+#  define _cffi_f_ncp_py_clock_new _cffi_d_ncp_py_clock_new
+#endif
+
+static uint64_t _cffi_d_ncp_py_clock_now(ncp_py_clock const * x0)
+{
+  return ncp_py_clock_now(x0);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_py_clock_now(PyObject *self, PyObject *arg0)
+{
+  ncp_py_clock const * x0;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+  uint64_t result;
+  PyObject *pyresult;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(461), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (ncp_py_clock const *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(461), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = ncp_py_clock_now(x0); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_int(result, uint64_t);
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  return pyresult;
+}
+#else
+#  define _cffi_f_ncp_py_clock_now _cffi_d_ncp_py_clock_now
+#endif
+
+static void _cffi_d_ncp_py_clock_release(void * x0)
+{
+  ncp_py_clock_release(x0);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_py_clock_release(PyObject *self, PyObject *arg0)
+{
+  void * x0;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(86), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (void *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(86), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { ncp_py_clock_release(x0); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  Py_INCREF(Py_None);
+  return Py_None;
+}
+#else
+#  define _cffi_f_ncp_py_clock_release _cffi_d_ncp_py_clock_release
+#endif
+
+static void _cffi_d_ncp_py_clock_set(ncp_py_clock * x0, uint64_t x1)
+{
+  ncp_py_clock_set(x0, x1);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_py_clock_set(PyObject *self, PyObject *args)
+{
+  ncp_py_clock * x0;
   uint64_t x1;
   Py_ssize_t datasize;
   struct _cffi_freeme_s *large_args_free = NULL;
   PyObject *arg0;
   PyObject *arg1;
 
-  if (!PyArg_UnpackTuple(args, "ncp_py_clock_store", 2, 2, &arg0, &arg1))
+  if (!PyArg_UnpackTuple(args, "ncp_py_clock_set", 2, 2, &arg0, &arg1))
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg0, (char **)&x0);
+      _cffi_type(125), arg0, (char **)&x0);
   if (datasize != 0) {
-    x0 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
+    x0 = ((size_t)datasize) <= 640 ? (ncp_py_clock *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(125), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8877,7 +9175,7 @@ _cffi_f_ncp_py_clock_store(PyObject *self, PyObject *args)
 
   Py_BEGIN_ALLOW_THREADS
   _cffi_restore_errno();
-  { ncp_py_clock_store(x0, x1); }
+  { ncp_py_clock_set(x0, x1); }
   _cffi_save_errno();
   Py_END_ALLOW_THREADS
 
@@ -8887,7 +9185,7 @@ _cffi_f_ncp_py_clock_store(PyObject *self, PyObject *args)
   return Py_None;
 }
 #else
-#  define _cffi_f_ncp_py_clock_store _cffi_d_ncp_py_clock_store
+#  define _cffi_f_ncp_py_clock_set _cffi_d_ncp_py_clock_set
 #endif
 
 static int _cffi_d_ncp_py_close_all(ncp_pool * * x0, int x1, int x2)
@@ -8942,32 +9240,6 @@ _cffi_f_ncp_py_close_all(PyObject *self, PyObject *args)
 }
 #else
 #  define _cffi_f_ncp_py_close_all _cffi_d_ncp_py_close_all
-#endif
-
-static int _cffi_d_ncp_py_gate_shut(void)
-{
-  return ncp_py_gate_shut();
-}
-#ifndef PYPY_VERSION
-static PyObject *
-_cffi_f_ncp_py_gate_shut(PyObject *self, PyObject *noarg)
-{
-  int result;
-  PyObject *pyresult;
-
-  Py_BEGIN_ALLOW_THREADS
-  _cffi_restore_errno();
-  { result = ncp_py_gate_shut(); }
-  _cffi_save_errno();
-  Py_END_ALLOW_THREADS
-
-  (void)self; /* unused */
-  (void)noarg; /* unused */
-  pyresult = _cffi_from_c_int(result, int);
-  return pyresult;
-}
-#else
-#  define _cffi_f_ncp_py_gate_shut _cffi_d_ncp_py_gate_shut
 #endif
 
 static int64_t _cffi_d_ncp_py_get(ncp_pool * x0)
@@ -9032,6 +9304,84 @@ _cffi_f_ncp_py_inside(PyObject *self, PyObject *noarg)
 }
 #else
 #  define _cffi_f_ncp_py_inside _cffi_d_ncp_py_inside
+#endif
+
+static int _cffi_d_ncp_py_interrupts_take(void)
+{
+  return ncp_py_interrupts_take();
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_py_interrupts_take(PyObject *self, PyObject *noarg)
+{
+  int result;
+  PyObject *pyresult;
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = ncp_py_interrupts_take(); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  (void)noarg; /* unused */
+  pyresult = _cffi_from_c_int(result, int);
+  return pyresult;
+}
+#else
+#  define _cffi_f_ncp_py_interrupts_take _cffi_d_ncp_py_interrupts_take
+#endif
+
+static int _cffi_d_ncp_py_is_shut(void)
+{
+  return ncp_py_is_shut();
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_py_is_shut(PyObject *self, PyObject *noarg)
+{
+  int result;
+  PyObject *pyresult;
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = ncp_py_is_shut(); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  (void)noarg; /* unused */
+  pyresult = _cffi_from_c_int(result, int);
+  return pyresult;
+}
+#else
+#  define _cffi_f_ncp_py_is_shut _cffi_d_ncp_py_is_shut
+#endif
+
+static int64_t _cffi_d_ncp_py_last(void)
+{
+  return ncp_py_last();
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_py_last(PyObject *self, PyObject *noarg)
+{
+  int64_t result;
+  PyObject *pyresult;
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = ncp_py_last(); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  (void)noarg; /* unused */
+  pyresult = _cffi_from_c_int(result, int64_t);
+  return pyresult;
+}
+#else
+#  define _cffi_f_ncp_py_last _cffi_d_ncp_py_last
 #endif
 
 static uint64_t _cffi_d_ncp_py_lease(int64_t x0)
@@ -9214,7 +9564,7 @@ _cffi_f_ncp_py_set_callback(PyObject *self, PyObject *args)
 #  define _cffi_f_ncp_py_set_callback _cffi_d_ncp_py_set_callback
 #endif
 
-static int _cffi_d_ncp_py_set_clock(ncp_config * x0, uint64_t * x1)
+static int _cffi_d_ncp_py_set_clock(ncp_config * x0, ncp_py_clock * x1)
 {
   return ncp_py_set_clock(x0, x1);
 }
@@ -9223,7 +9573,7 @@ static PyObject *
 _cffi_f_ncp_py_set_clock(PyObject *self, PyObject *args)
 {
   ncp_config * x0;
-  uint64_t * x1;
+  ncp_py_clock * x1;
   Py_ssize_t datasize;
   struct _cffi_freeme_s *large_args_free = NULL;
   int result;
@@ -9244,10 +9594,10 @@ _cffi_f_ncp_py_set_clock(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg1, (char **)&x1);
+      _cffi_type(125), arg1, (char **)&x1);
   if (datasize != 0) {
-    x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
+    x1 = ((size_t)datasize) <= 640 ? (ncp_py_clock *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(125), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9363,34 +9713,28 @@ _cffi_f_ncp_py_set_log(PyObject *self, PyObject *args)
 #  define _cffi_f_ncp_py_set_log _cffi_d_ncp_py_set_log
 #endif
 
-static int _cffi_d_ncp_py_set_main(uint64_t x0)
+static void _cffi_d_ncp_py_shut(void)
 {
-  return ncp_py_set_main(x0);
+  ncp_py_shut();
 }
 #ifndef PYPY_VERSION
 static PyObject *
-_cffi_f_ncp_py_set_main(PyObject *self, PyObject *arg0)
+_cffi_f_ncp_py_shut(PyObject *self, PyObject *noarg)
 {
-  uint64_t x0;
-  int result;
-  PyObject *pyresult;
-
-  x0 = _cffi_to_c_int(arg0, uint64_t);
-  if (x0 == (uint64_t)-1 && PyErr_Occurred())
-    return NULL;
 
   Py_BEGIN_ALLOW_THREADS
   _cffi_restore_errno();
-  { result = ncp_py_set_main(x0); }
+  { ncp_py_shut(); }
   _cffi_save_errno();
   Py_END_ALLOW_THREADS
 
   (void)self; /* unused */
-  pyresult = _cffi_from_c_int(result, int);
-  return pyresult;
+  (void)noarg; /* unused */
+  Py_INCREF(Py_None);
+  return Py_None;
 }
 #else
-#  define _cffi_f_ncp_py_set_main _cffi_d_ncp_py_set_main
+#  define _cffi_f_ncp_py_shut _cffi_d_ncp_py_shut
 #endif
 
 static int _cffi_d_ncp_queue_accept(ncp_queue * x0)
@@ -9408,10 +9752,10 @@ _cffi_f_ncp_queue_accept(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(125), arg0, (char **)&x0);
+      _cffi_type(129), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(125), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9482,10 +9826,10 @@ _cffi_f_ncp_queue_free(PyObject *self, PyObject *arg0)
   struct _cffi_freeme_s *large_args_free = NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(125), arg0, (char **)&x0);
+      _cffi_type(129), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(125), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9520,10 +9864,10 @@ _cffi_f_ncp_queue_kick(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(125), arg0, (char **)&x0);
+      _cffi_type(129), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(125), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9564,10 +9908,10 @@ _cffi_f_ncp_queue_listen_unix(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(125), arg0, (char **)&x0);
+      _cffi_type(129), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(125), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9657,10 +10001,10 @@ _cffi_f_ncp_queue_poll(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(125), arg0, (char **)&x0);
+      _cffi_type(129), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(125), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9756,10 +10100,10 @@ _cffi_f_ncp_queue_wait(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(125), arg0, (char **)&x0);
+      _cffi_type(129), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(125), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10388,6 +10732,13 @@ static int _cffi_const_NCP_PY_HANDLE_SHIFT(unsigned long long *o)
   return n;
 }
 
+static int _cffi_const_NCP_PY_INTERRUPTED(unsigned long long *o)
+{
+  int n = (NCP_PY_INTERRUPTED) <= 0;
+  *o = (unsigned long long)((NCP_PY_INTERRUPTED) | 0);  /* check that NCP_PY_INTERRUPTED is an integer */
+  return n;
+}
+
 static int _cffi_const_NCP_TIMEOUT_DEFAULT(unsigned long long *o)
 {
   int n = (NCP_TIMEOUT_DEFAULT) <= 0;
@@ -10645,6 +10996,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "NCP_PY_CODE_SHIFT", (void *)_cffi_const_NCP_PY_CODE_SHIFT, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "NCP_PY_HANDLE_LARGE", (void *)_cffi_const_NCP_PY_HANDLE_LARGE, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "NCP_PY_HANDLE_SHIFT", (void *)_cffi_const_NCP_PY_HANDLE_SHIFT, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
+  { "NCP_PY_INTERRUPTED", (void *)_cffi_const_NCP_PY_INTERRUPTED, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "NCP_REASON_DETACHED", (void *)_cffi_const_NCP_REASON_DETACHED, _CFFI_OP(_CFFI_OP_ENUM, -1), (void *)0 },
   { "NCP_REASON_DIRTY", (void *)_cffi_const_NCP_REASON_DIRTY, _CFFI_OP(_CFFI_OP_ENUM, -1), (void *)0 },
   { "NCP_REASON_DISCARDED", (void *)_cffi_const_NCP_REASON_DISCARDED, _CFFI_OP(_CFFI_OP_ENUM, -1), (void *)0 },
@@ -10672,11 +11024,11 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "NCP_VERSION_MINOR", (void *)_cffi_const_NCP_VERSION_MINOR, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "NCP_VERSION_PATCH", (void *)_cffi_const_NCP_VERSION_PATCH, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "ncp_cancel_fire", (void *)_cffi_f_ncp_cancel_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 80), (void *)_cffi_d_ncp_cancel_fire },
-  { "ncp_cancel_free", (void *)_cffi_f_ncp_cancel_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 470), (void *)_cffi_d_ncp_cancel_free },
+  { "ncp_cancel_free", (void *)_cffi_f_ncp_cancel_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 479), (void *)_cffi_d_ncp_cancel_free },
   { "ncp_cancel_new", (void *)_cffi_f_ncp_cancel_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 77), (void *)_cffi_d_ncp_cancel_new },
   { "ncp_cancel_set_poll", (void *)_cffi_f_ncp_cancel_set_poll, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 83), (void *)_cffi_d_ncp_cancel_set_poll },
   { "ncp_config_copy", (void *)_cffi_f_ncp_config_copy, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 154), (void *)_cffi_d_ncp_config_copy },
-  { "ncp_config_free", (void *)_cffi_f_ncp_config_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 473), (void *)_cffi_d_ncp_config_free },
+  { "ncp_config_free", (void *)_cffi_f_ncp_config_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 482), (void *)_cffi_d_ncp_config_free },
   { "ncp_config_get", (void *)_cffi_f_ncp_config_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 143), (void *)_cffi_d_ncp_config_get },
   { "ncp_config_get_int", (void *)_cffi_f_ncp_config_get_int, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 149), (void *)_cffi_d_ncp_config_get_int },
   { "ncp_config_new", (void *)_cffi_f_ncp_config_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 61), (void *)_cffi_d_ncp_config_new },
@@ -10688,18 +11040,18 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_config_set_dialer", (void *)_cffi_f_ncp_config_set_dialer, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 97), (void *)_cffi_d_ncp_config_set_dialer },
   { "ncp_config_set_int", (void *)_cffi_f_ncp_config_set_int, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 110), (void *)_cffi_d_ncp_config_set_int },
   { "ncp_config_set_log", (void *)_cffi_f_ncp_config_set_log, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 137), (void *)_cffi_d_ncp_config_set_log },
-  { "ncp_config_set_queue", (void *)_cffi_f_ncp_config_set_queue, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 123), (void *)_cffi_d_ncp_config_set_queue },
+  { "ncp_config_set_queue", (void *)_cffi_f_ncp_config_set_queue, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 127), (void *)_cffi_d_ncp_config_set_queue },
   { "ncp_config_validate", (void *)_cffi_f_ncp_config_validate, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 89), (void *)_cffi_d_ncp_config_validate },
   { "ncp_conn_fd", (void *)_cffi_f_ncp_conn_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 158), (void *)_cffi_d_ncp_conn_fd },
-  { "ncp_conn_handle", (void *)_cffi_f_ncp_conn_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 451), (void *)_cffi_d_ncp_conn_handle },
-  { "ncp_conn_id", (void *)_cffi_f_ncp_conn_id, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 451), (void *)_cffi_d_ncp_conn_id },
+  { "ncp_conn_handle", (void *)_cffi_f_ncp_conn_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 457), (void *)_cffi_d_ncp_conn_handle },
+  { "ncp_conn_id", (void *)_cffi_f_ncp_conn_id, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 457), (void *)_cffi_d_ncp_conn_id },
   { "ncp_conn_info", (void *)_cffi_f_ncp_conn_info, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 161), (void *)_cffi_d_ncp_conn_info },
   { "ncp_counter_at", (void *)_cffi_f_ncp_counter_at, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 36), (void *)_cffi_d_ncp_counter_at },
   { "ncp_dial_attempt", (void *)_cffi_f_ncp_dial_attempt, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_attempt },
   { "ncp_dial_deadline_ms", (void *)_cffi_f_ncp_dial_deadline_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 429), (void *)_cffi_d_ncp_dial_deadline_ms },
   { "ncp_dial_done", (void *)_cffi_f_ncp_dial_done, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 170), (void *)_cffi_d_ncp_dial_done },
   { "ncp_dial_done_fd", (void *)_cffi_f_ncp_dial_done_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 166), (void *)_cffi_d_ncp_dial_done_fd },
-  { "ncp_dial_fail", (void *)_cffi_f_ncp_dial_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 476), (void *)_cffi_d_ncp_dial_fail },
+  { "ncp_dial_fail", (void *)_cffi_f_ncp_dial_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 485), (void *)_cffi_d_ncp_dial_fail },
   { "ncp_dial_ip", (void *)_cffi_f_ncp_dial_ip, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_ip },
   { "ncp_dial_listener_fd", (void *)_cffi_f_ncp_dial_listener_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_listener_fd },
   { "ncp_dial_protocol", (void *)_cffi_f_ncp_dial_protocol, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_protocol },
@@ -10708,7 +11060,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_fd_alive", (void *)_cffi_f_ncp_fd_alive, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 29), (void *)_cffi_d_ncp_fd_alive },
   { "ncp_fd_detect", (void *)_cffi_f_ncp_fd_detect, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 43), (void *)_cffi_d_ncp_fd_detect },
   { "ncp_guard_drop", (void *)_cffi_f_ncp_guard_drop, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 183), (void *)_cffi_d_ncp_guard_drop },
-  { "ncp_guard_fire", (void *)_cffi_f_ncp_guard_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 491), (void *)_cffi_d_ncp_guard_fire },
+  { "ncp_guard_fire", (void *)_cffi_f_ncp_guard_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 500), (void *)_cffi_d_ncp_guard_fire },
   { "ncp_guard_hold", (void *)_cffi_f_ncp_guard_hold, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 183), (void *)_cffi_d_ncp_guard_hold },
   { "ncp_guard_new", (void *)_cffi_f_ncp_guard_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 180), (void *)_cffi_d_ncp_guard_new },
   { "ncp_ip_parse", (void *)_cffi_f_ncp_ip_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_ip_parse },
@@ -10722,7 +11074,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_lease_set_tag", (void *)_cffi_f_ncp_lease_set_tag, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 308), (void *)_cffi_d_ncp_lease_set_tag },
   { "ncp_lease_stack", (void *)_cffi_f_ncp_lease_stack, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 366), (void *)_cffi_d_ncp_lease_stack },
   { "ncp_listen", (void *)_cffi_f_ncp_listen, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 20), (void *)_cffi_d_ncp_listen },
-  { "ncp_manual_clock", (void *)_cffi_f_ncp_manual_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 454), (void *)_cffi_d_ncp_manual_clock },
+  { "ncp_manual_clock", (void *)_cffi_f_ncp_manual_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 463), (void *)_cffi_d_ncp_manual_clock },
   { "ncp_mode_parse", (void *)_cffi_f_ncp_mode_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_mode_parse },
   { "ncp_mode_text", (void *)_cffi_f_ncp_mode_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_mode_text },
   { "ncp_option_at", (void *)_cffi_f_ncp_option_at, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 32), (void *)_cffi_d_ncp_option_at },
@@ -10750,7 +11102,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_pool_fail", (void *)_cffi_f_ncp_pool_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 269), (void *)_cffi_d_ncp_pool_fail },
   { "ncp_pool_find", (void *)_cffi_f_ncp_pool_find, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 25), (void *)_cffi_d_ncp_pool_find },
   { "ncp_pool_flush", (void *)_cffi_f_ncp_pool_flush, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_flush },
-  { "ncp_pool_free", (void *)_cffi_f_ncp_pool_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 481), (void *)_cffi_d_ncp_pool_free },
+  { "ncp_pool_free", (void *)_cffi_f_ncp_pool_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 490), (void *)_cffi_d_ncp_pool_free },
   { "ncp_pool_fulfil", (void *)_cffi_f_ncp_pool_fulfil, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 321), (void *)_cffi_d_ncp_pool_fulfil },
   { "ncp_pool_get", (void *)_cffi_f_ncp_pool_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 256), (void *)_cffi_d_ncp_pool_get },
   { "ncp_pool_get_ex", (void *)_cffi_f_ncp_pool_get_ex, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 223), (void *)_cffi_d_ncp_pool_get_ex },
@@ -10764,11 +11116,11 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_pool_leases", (void *)_cffi_f_ncp_pool_leases, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 356), (void *)_cffi_d_ncp_pool_leases },
   { "ncp_pool_log_next", (void *)_cffi_f_ncp_pool_log_next, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 197), (void *)_cffi_d_ncp_pool_log_next },
   { "ncp_pool_new", (void *)_cffi_f_ncp_pool_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 119), (void *)_cffi_d_ncp_pool_new },
-  { "ncp_pool_next_due_ms", (void *)_cffi_f_ncp_pool_next_due_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 442), (void *)_cffi_d_ncp_pool_next_due_ms },
+  { "ncp_pool_next_due_ms", (void *)_cffi_f_ncp_pool_next_due_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 443), (void *)_cffi_d_ncp_pool_next_due_ms },
   { "ncp_pool_option", (void *)_cffi_f_ncp_pool_option, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 338), (void *)_cffi_d_ncp_pool_option },
   { "ncp_pool_prewarm_wait", (void *)_cffi_f_ncp_pool_prewarm_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 237), (void *)_cffi_d_ncp_pool_prewarm_wait },
   { "ncp_pool_put", (void *)_cffi_f_ncp_pool_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 260), (void *)_cffi_d_ncp_pool_put },
-  { "ncp_pool_ref", (void *)_cffi_f_ncp_pool_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 445), (void *)_cffi_d_ncp_pool_ref },
+  { "ncp_pool_ref", (void *)_cffi_f_ncp_pool_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 448), (void *)_cffi_d_ncp_pool_ref },
   { "ncp_pool_release", (void *)_cffi_f_ncp_pool_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 283), (void *)_cffi_d_ncp_pool_release },
   { "ncp_pool_resize", (void *)_cffi_f_ncp_pool_resize, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 237), (void *)_cffi_d_ncp_pool_resize },
   { "ncp_pool_resume", (void *)_cffi_f_ncp_pool_resume, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_resume },
@@ -10781,28 +11133,35 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_pool_work", (void *)_cffi_f_ncp_pool_work, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_work },
   { "ncp_protocol_parse", (void *)_cffi_f_ncp_protocol_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_protocol_parse },
   { "ncp_protocol_text", (void *)_cffi_f_ncp_protocol_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_protocol_text },
+  { "ncp_py_begin", (void *)_cffi_f_ncp_py_begin, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 407), (void *)_cffi_d_ncp_py_begin },
   { "ncp_py_borrow", (void *)_cffi_f_ncp_py_borrow, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 435), (void *)_cffi_d_ncp_py_borrow },
-  { "ncp_py_clock_store", (void *)_cffi_f_ncp_py_clock_store, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 487), (void *)_cffi_d_ncp_py_clock_store },
+  { "ncp_py_cancel_new", (void *)_cffi_f_ncp_py_cancel_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 77), (void *)_cffi_d_ncp_py_cancel_new },
+  { "ncp_py_clock_new", (void *)_cffi_f_ncp_py_clock_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 451), (void *)_cffi_d_ncp_py_clock_new },
+  { "ncp_py_clock_now", (void *)_cffi_f_ncp_py_clock_now, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 460), (void *)_cffi_d_ncp_py_clock_now },
+  { "ncp_py_clock_release", (void *)_cffi_f_ncp_py_clock_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 500), (void *)_cffi_d_ncp_py_clock_release },
+  { "ncp_py_clock_set", (void *)_cffi_f_ncp_py_clock_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 493), (void *)_cffi_d_ncp_py_clock_set },
   { "ncp_py_close_all", (void *)_cffi_f_ncp_py_close_all, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 189), (void *)_cffi_d_ncp_py_close_all },
-  { "ncp_py_gate_shut", (void *)_cffi_f_ncp_py_gate_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 427), (void *)_cffi_d_ncp_py_gate_shut },
   { "ncp_py_get", (void *)_cffi_f_ncp_py_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 432), (void *)_cffi_d_ncp_py_get },
   { "ncp_py_inside", (void *)_cffi_f_ncp_py_inside, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 427), (void *)_cffi_d_ncp_py_inside },
-  { "ncp_py_lease", (void *)_cffi_f_ncp_py_lease, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 448), (void *)_cffi_d_ncp_py_lease },
-  { "ncp_py_on_conn", (void *)&_cffi_externpy__ncp_py_on_conn, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 526), (void *)ncp_py_on_conn },
-  { "ncp_py_on_dial", (void *)&_cffi_externpy__ncp_py_on_dial, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 525), (void *)ncp_py_on_dial },
-  { "ncp_py_on_drop", (void *)&_cffi_externpy__ncp_py_on_drop, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 539), (void *)ncp_py_on_drop },
-  { "ncp_py_on_log", (void *)&_cffi_externpy__ncp_py_on_log, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 540), (void *)ncp_py_on_log },
-  { "ncp_py_on_poll", (void *)&_cffi_externpy__ncp_py_on_poll, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 527), (void *)ncp_py_on_poll },
+  { "ncp_py_interrupts_take", (void *)_cffi_f_ncp_py_interrupts_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 427), (void *)_cffi_d_ncp_py_interrupts_take },
+  { "ncp_py_is_shut", (void *)_cffi_f_ncp_py_is_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 427), (void *)_cffi_d_ncp_py_is_shut },
+  { "ncp_py_last", (void *)_cffi_f_ncp_py_last, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 446), (void *)_cffi_d_ncp_py_last },
+  { "ncp_py_lease", (void *)_cffi_f_ncp_py_lease, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 454), (void *)_cffi_d_ncp_py_lease },
+  { "ncp_py_on_conn", (void *)&_cffi_externpy__ncp_py_on_conn, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 537), (void *)ncp_py_on_conn },
+  { "ncp_py_on_dial", (void *)&_cffi_externpy__ncp_py_on_dial, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 536), (void *)ncp_py_on_dial },
+  { "ncp_py_on_drop", (void *)&_cffi_externpy__ncp_py_on_drop, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 551), (void *)ncp_py_on_drop },
+  { "ncp_py_on_log", (void *)&_cffi_externpy__ncp_py_on_log, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 552), (void *)ncp_py_on_log },
+  { "ncp_py_on_poll", (void *)&_cffi_externpy__ncp_py_on_poll, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 538), (void *)ncp_py_on_poll },
   { "ncp_py_put", (void *)_cffi_f_ncp_py_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 237), (void *)_cffi_d_ncp_py_put },
   { "ncp_py_set_acceptor", (void *)_cffi_f_ncp_py_set_acceptor, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_acceptor },
   { "ncp_py_set_callback", (void *)_cffi_f_ncp_py_set_callback, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 110), (void *)_cffi_d_ncp_py_set_callback },
-  { "ncp_py_set_clock", (void *)_cffi_f_ncp_py_set_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 127), (void *)_cffi_d_ncp_py_set_clock },
+  { "ncp_py_set_clock", (void *)_cffi_f_ncp_py_set_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 123), (void *)_cffi_d_ncp_py_set_clock },
   { "ncp_py_set_dialer", (void *)_cffi_f_ncp_py_set_dialer, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_dialer },
   { "ncp_py_set_log", (void *)_cffi_f_ncp_py_set_log, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_log },
-  { "ncp_py_set_main", (void *)_cffi_f_ncp_py_set_main, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 407), (void *)_cffi_d_ncp_py_set_main },
+  { "ncp_py_shut", (void *)_cffi_f_ncp_py_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 513), (void *)_cffi_d_ncp_py_shut },
   { "ncp_queue_accept", (void *)_cffi_f_ncp_queue_accept, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 386), (void *)_cffi_d_ncp_queue_accept },
   { "ncp_queue_fd", (void *)_cffi_f_ncp_queue_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 404), (void *)_cffi_d_ncp_queue_fd },
-  { "ncp_queue_free", (void *)_cffi_f_ncp_queue_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 484), (void *)_cffi_d_ncp_queue_free },
+  { "ncp_queue_free", (void *)_cffi_f_ncp_queue_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 497), (void *)_cffi_d_ncp_queue_free },
   { "ncp_queue_kick", (void *)_cffi_f_ncp_queue_kick, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 386), (void *)_cffi_d_ncp_queue_kick },
   { "ncp_queue_listen_unix", (void *)_cffi_f_ncp_queue_listen_unix, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 389), (void *)_cffi_d_ncp_queue_listen_unix },
   { "ncp_queue_new", (void *)_cffi_f_ncp_queue_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 383), (void *)_cffi_d_ncp_queue_new },
@@ -10827,10 +11186,10 @@ static const struct _cffi_global_s _cffi_globals[] = {
 static const struct _cffi_field_s _cffi_fields[] = {
   { "type", offsetof(ncp_event, type),
             sizeof(((ncp_event *)0)->type),
-            _CFFI_OP(_CFFI_OP_NOOP, 528) },
+            _CFFI_OP(_CFFI_OP_NOOP, 539) },
   { "status", offsetof(ncp_event, status),
               sizeof(((ncp_event *)0)->status),
-              _CFFI_OP(_CFFI_OP_NOOP, 528) },
+              _CFFI_OP(_CFFI_OP_NOOP, 539) },
   { "pool", offsetof(ncp_event, pool),
             sizeof(((ncp_event *)0)->pool),
             _CFFI_OP(_CFFI_OP_NOOP, 185) },
@@ -10854,22 +11213,22 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 57) },
   { "fd", offsetof(ncp_event, fd),
           sizeof(((ncp_event *)0)->fd),
-          _CFFI_OP(_CFFI_OP_NOOP, 528) },
+          _CFFI_OP(_CFFI_OP_NOOP, 539) },
   { "protocol", offsetof(ncp_event, protocol),
                 sizeof(((ncp_event *)0)->protocol),
-                _CFFI_OP(_CFFI_OP_NOOP, 528) },
+                _CFFI_OP(_CFFI_OP_NOOP, 539) },
   { "ip", offsetof(ncp_event, ip),
           sizeof(((ncp_event *)0)->ip),
-          _CFFI_OP(_CFFI_OP_NOOP, 528) },
+          _CFFI_OP(_CFFI_OP_NOOP, 539) },
   { "reason", offsetof(ncp_event, reason),
               sizeof(((ncp_event *)0)->reason),
-              _CFFI_OP(_CFFI_OP_NOOP, 528) },
+              _CFFI_OP(_CFFI_OP_NOOP, 539) },
   { "reused", offsetof(ncp_event, reused),
               sizeof(((ncp_event *)0)->reused),
-              _CFFI_OP(_CFFI_OP_NOOP, 528) },
+              _CFFI_OP(_CFFI_OP_NOOP, 539) },
   { "reserved32", offsetof(ncp_event, reserved32),
                   sizeof(((ncp_event *)0)->reserved32),
-                  _CFFI_OP(_CFFI_OP_NOOP, 528) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 539) },
   { "code", offsetof(ncp_event, code),
             sizeof(((ncp_event *)0)->code),
             _CFFI_OP(_CFFI_OP_NOOP, 57) },
@@ -10878,33 +11237,35 @@ static const struct _cffi_field_s _cffi_fields[] = {
                    _CFFI_OP(_CFFI_OP_NOOP, 57) },
   { "spare", offsetof(ncp_event, spare),
              sizeof(((ncp_event *)0)->spare),
-             _CFFI_OP(_CFFI_OP_NOOP, 537) },
+             _CFFI_OP(_CFFI_OP_NOOP, 549) },
 };
 
 static const struct _cffi_struct_union_s _cffi_struct_unions[] = {
-  { "ncp_cancel", 529, _CFFI_F_OPAQUE,
+  { "ncp_cancel", 540, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_config", 530, _CFFI_F_OPAQUE,
+  { "ncp_config", 541, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_conn", 531, _CFFI_F_OPAQUE,
+  { "ncp_conn", 542, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_dial", 532, _CFFI_F_OPAQUE,
+  { "ncp_dial", 543, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_event", 533, _CFFI_F_CHECK_FIELDS,
+  { "ncp_event", 544, _CFFI_F_CHECK_FIELDS,
     sizeof(ncp_event), offsetof(struct _cffi_align__ncp_event, y), 0, 18 },
-  { "ncp_guard", 534, _CFFI_F_OPAQUE,
+  { "ncp_guard", 545, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_pool", 535, _CFFI_F_OPAQUE,
+  { "ncp_pool", 546, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_queue", 536, _CFFI_F_OPAQUE,
+  { "ncp_py_clock", 547, _CFFI_F_OPAQUE,
+    (size_t)-1, -1, -1, 0 /* opaque */ },
+  { "ncp_queue", 548, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
 };
 
 static const struct _cffi_enum_s _cffi_enums[] = {
-  { "ncp_callback", 505, _cffi_prim_int(sizeof(enum ncp_callback), ((enum ncp_callback)-1) <= 0),
+  { "ncp_callback", 516, _cffi_prim_int(sizeof(enum ncp_callback), ((enum ncp_callback)-1) <= 0),
     "NCP_CALLBACK_CLOSER,NCP_CALLBACK_CHECKER,NCP_CALLBACK_ON_CREATED,NCP_CALLBACK_ON_BORROW,NCP_CALLBACK_ON_RETURN,"
     "NCP_CALLBACK_ON_CLOSE,NCP_CALLBACK_ON_LEAK" },
-  { "ncp_counter", 506, _cffi_prim_int(sizeof(enum ncp_counter), ((enum ncp_counter)-1) <= 0),
+  { "ncp_counter", 517, _cffi_prim_int(sizeof(enum ncp_counter), ((enum ncp_counter)-1) <= 0),
     "NCP_COUNTER_CREATED,NCP_COUNTER_CLOSED,NCP_COUNTER_CURRENT,NCP_COUNTER_IDLE,NCP_COUNTER_ACTIVE,NCP_COUNTER_IPV4,"
     "NCP_COUNTER_IPV6,NCP_COUNTER_IPV4_IDLE,NCP_COUNTER_IPV6_IDLE,NCP_COUNTER_TCP,NCP_COUNTER_UDP,NCP_COUNTER_TCP_IDLE,"
     "NCP_COUNTER_UDP_IDLE,NCP_COUNTER_TOTAL,NCP_COUNTER_SUCCESSFUL,NCP_COUNTER_FAILED,NCP_COUNTER_TIMEOUT,"
@@ -10915,34 +11276,34 @@ static const struct _cffi_enum_s _cffi_enums[] = {
     "NCP_COUNTER_HC_SUCCESS_RATE,NCP_COUNTER_AVERAGE_LIFETIME,NCP_COUNTER_PREWARM_TARGET,NCP_COUNTER_PREWARM_CREATED,"
     "NCP_COUNTER_PREWARM_COMPLETED,NCP_COUNTER_WAITING,NCP_COUNTER_DIALING,NCP_COUNTER_BREAKER_OPEN,NCP_COUNTER_BREAKER_TRIPS,"
     "NCP_COUNTER_LAST_UPDATE,NCP_COUNTER_COUNT" },
-  { "ncp_counter_kind", 507, _cffi_prim_int(sizeof(enum ncp_counter_kind), ((enum ncp_counter_kind)-1) <= 0),
+  { "ncp_counter_kind", 518, _cffi_prim_int(sizeof(enum ncp_counter_kind), ((enum ncp_counter_kind)-1) <= 0),
     "NCP_KIND_CUMULATIVE,NCP_KIND_GAUGE,NCP_KIND_DERIVED" },
-  { "ncp_dial_policy", 508, _cffi_prim_int(sizeof(enum ncp_dial_policy), ((enum ncp_dial_policy)-1) <= 0),
+  { "ncp_dial_policy", 519, _cffi_prim_int(sizeof(enum ncp_dial_policy), ((enum ncp_dial_policy)-1) <= 0),
     "NCP_DIAL_FAIL_ONE,NCP_DIAL_FAIL_ALL,NCP_DIAL_WAIT" },
-  { "ncp_driver", 509, _cffi_prim_int(sizeof(enum ncp_driver), ((enum ncp_driver)-1) <= 0),
+  { "ncp_driver", 520, _cffi_prim_int(sizeof(enum ncp_driver), ((enum ncp_driver)-1) <= 0),
     "NCP_DRIVER_PUSH,NCP_DRIVER_PULL" },
-  { "ncp_event_type", 510, _cffi_prim_int(sizeof(enum ncp_event_type), ((enum ncp_event_type)-1) <= 0),
+  { "ncp_event_type", 521, _cffi_prim_int(sizeof(enum ncp_event_type), ((enum ncp_event_type)-1) <= 0),
     "NCP_EVENT_NONE,NCP_EVENT_CONN,NCP_EVENT_DIAL,NCP_EVENT_CHECK,NCP_EVENT_CLOSE,NCP_EVENT_PENDING,NCP_EVENT_READY,"
     "NCP_EVENT_KICK,NCP_EVENT_BORROW,NCP_EVENT_LEAK,NCP_EVENT_LOG,NCP_EVENT_DUE" },
-  { "ncp_fairness", 511, _cffi_prim_int(sizeof(enum ncp_fairness), ((enum ncp_fairness)-1) <= 0),
+  { "ncp_fairness", 522, _cffi_prim_int(sizeof(enum ncp_fairness), ((enum ncp_fairness)-1) <= 0),
     "NCP_FAIRNESS_STRICT,NCP_FAIRNESS_ADAPTIVE" },
-  { "ncp_flag", 512, _cffi_prim_int(sizeof(enum ncp_flag), ((enum ncp_flag)-1) <= 0),
+  { "ncp_flag", 523, _cffi_prim_int(sizeof(enum ncp_flag), ((enum ncp_flag)-1) <= 0),
     "NCP_FLAG_DIALS,NCP_FLAG_TRY,NCP_FLAG_DISCARD,NCP_FLAG_TAKE,NCP_FLAG_HOOK" },
-  { "ncp_host_event", 513, _cffi_prim_int(sizeof(enum ncp_host_event), ((enum ncp_host_event)-1) <= 0),
+  { "ncp_host_event", 524, _cffi_prim_int(sizeof(enum ncp_host_event), ((enum ncp_host_event)-1) <= 0),
     "NCP_HOST_BORROW,NCP_HOST_LEAK,NCP_HOST_LOG,NCP_HOST_DUE" },
-  { "ncp_idle_order", 514, _cffi_prim_int(sizeof(enum ncp_idle_order), ((enum ncp_idle_order)-1) <= 0),
+  { "ncp_idle_order", 525, _cffi_prim_int(sizeof(enum ncp_idle_order), ((enum ncp_idle_order)-1) <= 0),
     "NCP_IDLE_LIFO,NCP_IDLE_FIFO" },
-  { "ncp_info", 515, _cffi_prim_int(sizeof(enum ncp_info), ((enum ncp_info)-1) <= 0),
+  { "ncp_info", 526, _cffi_prim_int(sizeof(enum ncp_info), ((enum ncp_info)-1) <= 0),
     "NCP_INFO_HANDLE,NCP_INFO_FD,NCP_INFO_ID,NCP_INFO_PROTOCOL,NCP_INFO_IP,NCP_INFO_AGE_NS,NCP_INFO_IDLE_NS,"
     "NCP_INFO_REUSE_COUNT,NCP_INFO_IN_USE,NCP_INFO_HEALTHY,NCP_INFO_LEAK_DETECTED,NCP_INFO_BORROWED_NS,NCP_INFO_TAG,"
     "NCP_INFO_CREATED_AT_NS,NCP_INFO_LAST_USED_AT_NS,NCP_INFO_LAST_CHECK_AT_NS,NCP_INFO_LEASE" },
-  { "ncp_ip", 516, _cffi_prim_int(sizeof(enum ncp_ip), ((enum ncp_ip)-1) <= 0),
+  { "ncp_ip", 527, _cffi_prim_int(sizeof(enum ncp_ip), ((enum ncp_ip)-1) <= 0),
     "NCP_IP_UNKNOWN,NCP_IP_V4,NCP_IP_V6" },
-  { "ncp_log_level", 517, _cffi_prim_int(sizeof(enum ncp_log_level), ((enum ncp_log_level)-1) <= 0),
+  { "ncp_log_level", 528, _cffi_prim_int(sizeof(enum ncp_log_level), ((enum ncp_log_level)-1) <= 0),
     "NCP_LOG_OFF,NCP_LOG_ERROR,NCP_LOG_WARN,NCP_LOG_INFO,NCP_LOG_DEBUG" },
-  { "ncp_mode", 518, _cffi_prim_int(sizeof(enum ncp_mode), ((enum ncp_mode)-1) <= 0),
+  { "ncp_mode", 529, _cffi_prim_int(sizeof(enum ncp_mode), ((enum ncp_mode)-1) <= 0),
     "NCP_MODE_CLIENT,NCP_MODE_SERVER" },
-  { "ncp_option", 519, _cffi_prim_int(sizeof(enum ncp_option), ((enum ncp_option)-1) <= 0),
+  { "ncp_option", 530, _cffi_prim_int(sizeof(enum ncp_option), ((enum ncp_option)-1) <= 0),
     "NCP_OPTION_MODE,NCP_OPTION_DRIVER,NCP_OPTION_NAME,NCP_OPTION_TARGET,NCP_OPTION_LISTENER_FD,NCP_OPTION_MAX_CONNECTIONS,"
     "NCP_OPTION_MIN_CONNECTIONS,NCP_OPTION_MAX_IDLE_CONNECTIONS,NCP_OPTION_CONNECTION_TIMEOUT,NCP_OPTION_IDLE_TIMEOUT,"
     "NCP_OPTION_MAX_LIFETIME,NCP_OPTION_EXPIRY_JITTER,NCP_OPTION_GET_TIMEOUT,NCP_OPTION_HEALTH_CHECK,NCP_OPTION_HEALTH_CHECK_INTERVAL,"
@@ -10956,40 +11317,41 @@ static const struct _cffi_enum_s _cffi_enums[] = {
     "NCP_OPTION_IDLE_ORDER,NCP_OPTION_FAIRNESS,NCP_OPTION_STORE,NCP_OPTION_MAX_WAITERS,NCP_OPTION_LOG_LEVEL,"
     "NCP_OPTION_TCP_NODELAY,NCP_OPTION_TCP_KEEPALIVE,NCP_OPTION_SEND_BUFFER,NCP_OPTION_RECEIVE_BUFFER,NCP_OPTION_HAPPY_EYEBALLS_DELAY,"
     "NCP_OPTION_HOST_EVENTS" },
-  { "ncp_protocol", 520, _cffi_prim_int(sizeof(enum ncp_protocol), ((enum ncp_protocol)-1) <= 0),
+  { "ncp_protocol", 531, _cffi_prim_int(sizeof(enum ncp_protocol), ((enum ncp_protocol)-1) <= 0),
     "NCP_PROTOCOL_UNKNOWN,NCP_PROTOCOL_TCP,NCP_PROTOCOL_UDP" },
-  { "ncp_reason", 521, _cffi_prim_int(sizeof(enum ncp_reason), ((enum ncp_reason)-1) <= 0),
+  { "ncp_reason", 532, _cffi_prim_int(sizeof(enum ncp_reason), ((enum ncp_reason)-1) <= 0),
     "NCP_REASON_NONE,NCP_REASON_IDLE_TIMEOUT,NCP_REASON_MAX_LIFETIME,NCP_REASON_UNHEALTHY,NCP_REASON_IDLE_FULL,"
     "NCP_REASON_EVICTED,NCP_REASON_LEAKED,NCP_REASON_DISCARDED,NCP_REASON_FLUSHED,NCP_REASON_SHRUNK,NCP_REASON_POOL_CLOSED,"
     "NCP_REASON_HOOK,NCP_REASON_DIRTY,NCP_REASON_MISMATCH,NCP_REASON_DETACHED,NCP_REASON_FORKED" },
-  { "ncp_status", 522, _cffi_prim_int(sizeof(enum ncp_status), ((enum ncp_status)-1) <= 0),
+  { "ncp_status", 533, _cffi_prim_int(sizeof(enum ncp_status), ((enum ncp_status)-1) <= 0),
     "NCP_OK,NCP_ECLOSED,NCP_ECONNCLOSED,NCP_ETIMEOUT,NCP_EMAXCONN,NCP_EINVALIDCONN,NCP_EUNHEALTHY,NCP_EINVALIDCONFIG,"
     "NCP_ELEAKED,NCP_EEXHAUSTED,NCP_EUNSUPPORTEDIP,NCP_ENOIP,NCP_EUNSUPPORTEDPROTO,NCP_ENOPROTO,NCP_EDIAL,"
     "NCP_EHOOK,NCP_ECLOSEHOOK,NCP_ECANCELED,NCP_ENOMEM,NCP_ESYS,NCP_EUSER,NCP_EINVAL,NCP_EWAITERS,NCP_EBREAKER,"
     "NCP_ESTATE,NCP_ENOTFOUND,NCP_EAGAIN" },
-  { "ncp_store", 523, _cffi_prim_int(sizeof(enum ncp_store), ((enum ncp_store)-1) <= 0),
+  { "ncp_store", 534, _cffi_prim_int(sizeof(enum ncp_store), ((enum ncp_store)-1) <= 0),
     "NCP_STORE_LOCKFREE" },
-  { "ncp_type", 524, _cffi_prim_int(sizeof(enum ncp_type), ((enum ncp_type)-1) <= 0),
+  { "ncp_type", 535, _cffi_prim_int(sizeof(enum ncp_type), ((enum ncp_type)-1) <= 0),
     "NCP_TYPE_INT,NCP_TYPE_BOOL,NCP_TYPE_DURATION,NCP_TYPE_ENUM,NCP_TYPE_TEXT" },
 };
 
 static const struct _cffi_typename_s _cffi_typenames[] = {
   { "ncp_alloc_fn", 411 },
-  { "ncp_cancel", 529 },
+  { "ncp_cancel", 540 },
   { "ncp_clock_fn", 133 },
-  { "ncp_config", 530 },
-  { "ncp_conn", 531 },
+  { "ncp_config", 541 },
+  { "ncp_conn", 542 },
   { "ncp_conn_fn", 106 },
-  { "ncp_dial", 532 },
+  { "ncp_dial", 543 },
   { "ncp_dial_fn", 99 },
   { "ncp_drop_fn", 101 },
-  { "ncp_event", 533 },
-  { "ncp_guard", 534 },
+  { "ncp_event", 544 },
+  { "ncp_guard", 545 },
   { "ncp_lease", 73 },
   { "ncp_log_fn", 139 },
   { "ncp_poll_fn", 85 },
-  { "ncp_pool", 535 },
-  { "ncp_queue", 536 },
+  { "ncp_pool", 546 },
+  { "ncp_py_clock", 547 },
+  { "ncp_queue", 548 },
   { "ncp_release_fn", 412 },
   { "ncp_ticket", 73 },
 };
@@ -11001,12 +11363,12 @@ static const struct _cffi_type_context_s _cffi_type_context = {
   _cffi_struct_unions,
   _cffi_enums,
   _cffi_typenames,
-  379,  /* num_globals */
-  8,  /* num_struct_unions */
+  387,  /* num_globals */
+  9,  /* num_struct_unions */
   20,  /* num_enums */
-  18,  /* num_typenames */
+  19,  /* num_typenames */
   NULL,  /* no includes */
-  542,  /* num_types */
+  554,  /* num_types */
   1,  /* flags */
 };
 

@@ -4,6 +4,7 @@
  * language border. The generator puts this file into _ffi.c, after
  * netconnpool.h.
  */
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -46,10 +47,14 @@ static int ncp_py_inside(void)
     return atomic_load(&ncp_py_inside_count);
 }
 
-static int ncp_py_gate_shut(void)
+static void ncp_py_shut(void)
 {
     atomic_store(&ncp_py_gate_is_shut, 1);
-    return ncp_py_inside();
+}
+
+static int ncp_py_is_shut(void)
+{
+    return atomic_load(&ncp_py_gate_is_shut);
 }
 
 /* ------------------------------------------------------------------ callbacks */
@@ -78,6 +83,25 @@ static int ncp_py_acceptor(void *user, ncp_dial *dial)
     return ncp_py_dials(user, 1, dial);
 }
 
+/* What a callback answers when it was ended by a signal on the main thread: the
+ * exception waits in Python, and the call that the main thread is in says so. */
+enum { NCP_PY_INTERRUPTED = INT_MAX };
+static atomic_int ncp_py_interrupts;
+
+static int ncp_py_heard(int rc, int otherwise)
+{
+    if (rc != NCP_PY_INTERRUPTED)
+        return rc;
+    atomic_fetch_add(&ncp_py_interrupts, 1);
+    return otherwise;
+}
+
+/* How many there were since the last call. */
+static int ncp_py_interrupts_take(void)
+{
+    return atomic_exchange(&ncp_py_interrupts, 0);
+}
+
 static int ncp_py_conn(void *user, int callback, const ncp_conn *conn,
                        int reason)
 {
@@ -86,7 +110,7 @@ static int ncp_py_conn(void *user, int callback, const ncp_conn *conn,
     int rc = ncp_py_on_conn(ncp_py_host(user), callback, ncp_conn_handle(conn),
                             ncp_conn_id(conn), reason);
     ncp_py_leave();
-    return rc;
+    return ncp_py_heard(rc, NCP_EHOOK);
 }
 
 static int ncp_py_closer(void *user, const ncp_conn *conn, int reason)
@@ -184,14 +208,50 @@ static int ncp_py_set_log(ncp_config *config, int64_t host)
                               ncp_py_drop);
 }
 
-static int ncp_py_set_clock(ncp_config *config, uint64_t *now_ns)
+/* ---------------------------------------------------------------- manual clock */
+
+/* Lives as long as its object or a pool that reads it, whichever is longer: at
+ * the end of the interpreter that is the pool. `now_ns` comes first, it is what
+ * ncp_manual_clock() reads. */
+typedef struct ncp_py_clock {
+    uint64_t now_ns;
+    atomic_int references;
+} ncp_py_clock;
+
+static void ncp_py_clock_release(void *clock)
 {
-    return ncp_config_set_clock(config, ncp_manual_clock, now_ns, NULL);
+    ncp_py_clock *it = clock;
+
+    if (it != NULL && atomic_fetch_sub(&it->references, 1) == 1)
+        free(it);
 }
 
-static void ncp_py_clock_store(uint64_t *now_ns, uint64_t value)
+static ncp_py_clock *ncp_py_clock_new(uint64_t now_ns)
 {
-    __atomic_store_n(now_ns, value, __ATOMIC_SEQ_CST);
+    ncp_py_clock *clock = malloc(sizeof(*clock));
+
+    if (clock == NULL)
+        return NULL;
+    clock->now_ns = now_ns;
+    atomic_init(&clock->references, 1);
+    return clock;
+}
+
+static void ncp_py_clock_set(ncp_py_clock *clock, uint64_t now_ns)
+{
+    __atomic_store_n(&clock->now_ns, now_ns, __ATOMIC_SEQ_CST);
+}
+
+static uint64_t ncp_py_clock_now(const ncp_py_clock *clock)
+{
+    return __atomic_load_n(&clock->now_ns, __ATOMIC_SEQ_CST);
+}
+
+static int ncp_py_set_clock(ncp_config *config, ncp_py_clock *clock)
+{
+    atomic_fetch_add(&clock->references, 1);
+    return ncp_config_set_clock(config, ncp_manual_clock, clock,
+                                ncp_py_clock_release);
 }
 
 /* -------------------------------------------------------------------- signals */
@@ -203,36 +263,46 @@ enum { NCP_PY_POLL_MS = 50 };
 static uint64_t ncp_py_main_ident;
 static ncp_cancel *ncp_py_main_cancel;
 
+static int ncp_py_is_main(void)
+{
+    return (uint64_t)(uintptr_t)pthread_self() == ncp_py_main_ident;
+}
+
 static int ncp_py_poll(void *unused)
 {
     (void)unused;
-    if (!ncp_py_enter())
-        return 1;
+    if (!ncp_py_is_main() || !ncp_py_enter())
+        return 0;
     int stop = ncp_py_on_poll();
     ncp_py_leave();
-    return stop;
+    return ncp_py_heard(stop, 1);
 }
 
-/* `ident` of threading.main_thread(). Again in a forked child, where the token of
- * the parent may list gets that do not exist here: it is left alone. */
-static int ncp_py_set_main(uint64_t ident)
+/* A token whose gets run signal handlers when they wait on the main thread. */
+static int ncp_py_cancel_new(ncp_cancel **out)
+{
+    int rc = ncp_cancel_new(out);
+
+    return rc != NCP_OK
+               ? rc
+               : ncp_cancel_set_poll(*out, ncp_py_poll, NULL, NCP_PY_POLL_MS);
+}
+
+/* `ident` is that of threading.main_thread(). Called again in a forked child:
+ * its one thread is the main thread, it is in no callback that would come to an
+ * end, and the token of the parent, which may list gets that do not exist here,
+ * is left alone. */
+static int ncp_py_begin(uint64_t ident)
 {
     ncp_cancel *cancel;
-    int rc = ncp_cancel_new(&cancel);
+    int rc = ncp_py_cancel_new(&cancel);
 
     if (rc != NCP_OK)
         return rc;
-    (void)ncp_cancel_set_poll(cancel, ncp_py_poll, NULL, NCP_PY_POLL_MS);
     ncp_py_main_cancel = cancel;
     ncp_py_main_ident = ident;
+    atomic_store(&ncp_py_inside_count, 0);
     return NCP_OK;
-}
-
-static ncp_cancel *ncp_py_cancel(void)
-{
-    uint64_t ident = (uint64_t)(uintptr_t)pthread_self();
-
-    return ident == ncp_py_main_ident ? ncp_py_main_cancel : NULL;
 }
 
 /* ------------------------------------------------------------- borrow and return */
@@ -248,32 +318,65 @@ static uint64_t ncp_py_lease(int64_t token)
     return (uint64_t)token & ((UINT64_C(1) << NCP_PY_HANDLE_SHIFT) - 1);
 }
 
+static int ncp_py_is_interrupted(void)
+{
+    return atomic_load_explicit(&ncp_py_interrupts, memory_order_relaxed) !=
+               0 &&
+           ncp_py_is_main();
+}
+
+static int64_t ncp_py_failure(int status, int64_t code)
+{
+    uint64_t above = code > 0 ? (uint64_t)code << NCP_PY_CODE_SHIFT : 0;
+
+    return -(int64_t)(above | (uint64_t)-status);
+}
+
+/* What this thread borrowed last: a signal may end the caller between this call
+ * and its next line. */
+static _Thread_local int64_t ncp_py_borrowed_last;
+
+static int64_t ncp_py_last(void)
+{
+    return ncp_py_borrowed_last;
+}
+
 static int64_t ncp_py_borrow(ncp_pool *pool, int protocol, int ip,
-                             int64_t timeout_ms, uint64_t tag)
+                             int64_t timeout_ms, ncp_cancel *cancel,
+                             uint64_t tag)
 {
     ncp_event event;
-    int rc = ncp_pool_borrow(pool, protocol, ip, timeout_ms, ncp_py_cancel(),
-                             tag, &event);
 
-    if (rc != NCP_OK) {
-        uint64_t code = event.code > 0 ? (uint64_t)event.code : 0;
-        return -(int64_t)(code << NCP_PY_CODE_SHIFT | (uint64_t)-rc);
+    ncp_py_borrowed_last = 0;
+    if (cancel == NULL && ncp_py_is_main())
+        cancel = ncp_py_main_cancel;
+    int rc =
+        ncp_pool_borrow(pool, protocol, ip, timeout_ms, cancel, tag, &event);
+    if (rc != NCP_OK)
+        return ncp_py_failure(rc, event.code);
+    if (ncp_py_is_interrupted()) { /* it came too late to end the wait */
+        (void)ncp_pool_put(pool, event.lease);
+        return ncp_py_failure(NCP_ECANCELED, 0);
     }
     uint64_t handle = event.handle < NCP_PY_HANDLE_LARGE
                           ? event.handle
                           : NCP_PY_HANDLE_LARGE;
-    return (int64_t)(handle << NCP_PY_HANDLE_SHIFT | event.lease);
+    ncp_py_borrowed_last =
+        (int64_t)(handle << NCP_PY_HANDLE_SHIFT | event.lease);
+    return ncp_py_borrowed_last;
 }
 
 static int64_t ncp_py_get(ncp_pool *pool)
 {
     return ncp_py_borrow(pool, NCP_PROTOCOL_UNKNOWN, NCP_IP_UNKNOWN,
-                         NCP_TIMEOUT_DEFAULT, 0);
+                         NCP_TIMEOUT_DEFAULT, NULL, 0);
 }
 
 static int ncp_py_put(ncp_pool *pool, int64_t token)
 {
-    return ncp_pool_put(pool, ncp_py_lease(token));
+    int rc = ncp_pool_put(pool, ncp_py_lease(token));
+
+    return rc == NCP_OK && ncp_py_is_interrupted() ? NCP_ECANCELED : rc;
 }
 
 /* ------------------------------------------------------------------------- exit */

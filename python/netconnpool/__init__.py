@@ -1,0 +1,82 @@
+"""netconnpool: one connection pool for C, Python, Go and Lua.
+
+    from netconnpool import Pool
+
+    with Pool("tcp://localhost:6379", max_connections=20) as pool:
+        with pool.connection(timeout=2.0) as conn:
+            conn.sendall(b"PING\\r\\n")
+"""
+from __future__ import annotations
+
+from netconnpool import _process  # noqa: F401  before any pool
+from netconnpool._clock import ManualClock
+from netconnpool._constants import Ip, Protocol, Reason, Status
+from netconnpool._ffi import ffi as _ffi
+from netconnpool._ffi import lib as _lib
+from netconnpool._handle import Borrower, DialError
+from netconnpool._host import DialRequest
+from netconnpool._tables import Options, Stats
+from netconnpool.connection import Connection, Lease
+from netconnpool.errors import (
+    BreakerOpen,
+    CloseFailed,
+    ConnectFailed,
+    ConnectionLeaked,
+    GetCanceled,
+    HookFailed,
+    InvalidArgument,
+    InvalidConfig,
+    InvalidConnection,
+    NoMatchingConnection,
+    NotFound,
+    NotPossible,
+    OutOfMemory,
+    PoolClosed,
+    PoolError,
+    PoolExhausted,
+    PoolTimeout,
+    SystemFailed,
+    TooManyWaiters,
+)
+from netconnpool.pool import Borrow, Cancel, Pool
+
+#: The version of the library.
+__version__: str = _ffi.string(_lib.ncp_version_text()).decode()
+
+__all__ = [
+    "Borrow",
+    "Borrower",
+    "BreakerOpen",
+    "Cancel",
+    "CloseFailed",
+    "ConnectFailed",
+    "Connection",
+    "ConnectionLeaked",
+    "DialError",
+    "DialRequest",
+    "GetCanceled",
+    "HookFailed",
+    "InvalidArgument",
+    "InvalidConfig",
+    "InvalidConnection",
+    "Ip",
+    "Lease",
+    "ManualClock",
+    "NoMatchingConnection",
+    "NotFound",
+    "NotPossible",
+    "Options",
+    "OutOfMemory",
+    "Pool",
+    "PoolClosed",
+    "PoolError",
+    "PoolExhausted",
+    "PoolTimeout",
+    "Protocol",
+    "Reason",
+    "Stats",
+    "Status",
+    "SystemFailed",
+    "TooManyWaiters",
+    "__version__",
+]
