@@ -1,0 +1,147 @@
+package netconnpool
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// accept takes a connection from the listener, by the user's Acceptor or ours.
+func (c *core) accept(ctx context.Context) (net.Conn, error) {
+	return c.config.Acceptor(ctx, c.config.Listener)
+}
+
+// acceptOne is the Acceptor of a configuration that has none. It ends with its
+// context and takes no client for nobody.
+func acceptOne(ctx context.Context, listener net.Listener) (net.Conn, error) {
+	if d, ok := listener.(deadliner); ok {
+		return acceptUntil(ctx, listener, d)
+	}
+	return acceptors.accept(ctx, listener)
+}
+
+// A deadliner is a listener whose Accept can be ended.
+type deadliner interface{ SetDeadline(time.Time) error }
+
+// How long an Accept lasts before it looks at its context again. Several may
+// accept from one listener, and a deadline is everybody's, so none ends another
+// for good.
+const acceptSlice = 100 * time.Millisecond
+
+func acceptUntil(ctx context.Context, listener net.Listener, d deadliner) (
+	net.Conn, error) {
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-ctx.Done():
+			_ = d.SetDeadline(time.Now())
+		case <-done:
+		}
+	}()
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := d.SetDeadline(time.Now().Add(acceptSlice)); err != nil {
+			return nil, err
+		}
+		conn, err := listener.Accept()
+		if err == nil {
+			return conn, nil
+		}
+		if timeout, ok := err.(net.Error); !ok || !timeout.Timeout() {
+			return nil, err
+		}
+	}
+}
+
+// An Accept that cannot be ended goes on after its context: the client that it
+// gets is for the next one who accepts from that listener.
+type acceptTable struct {
+	mu    sync.Mutex
+	queue map[net.Listener]*acceptQueue
+}
+
+type acceptQueue struct {
+	results chan accepted
+	running int // guarded by the table's lock: goroutines inside Accept
+	wanted  int // guarded by the table's lock: who waits for a result
+}
+
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+var acceptors = acceptTable{queue: make(map[net.Listener]*acceptQueue)}
+
+func (t *acceptTable) accept(ctx context.Context, listener net.Listener) (
+	net.Conn, error) {
+	q := t.want(listener)
+	select {
+	case result := <-q.results:
+		t.unwant(listener, q)
+		return result.conn, result.err
+	case <-ctx.Done():
+		t.unwant(listener, q)
+		return nil, ctx.Err()
+	}
+}
+
+// want makes sure that as many goroutines accept as there are who want.
+func (t *acceptTable) want(listener net.Listener) *acceptQueue {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	q := t.queue[listener]
+	if q == nil {
+		q = &acceptQueue{results: make(chan accepted)}
+		t.queue[listener] = q
+	}
+	q.wanted++
+	if q.running < q.wanted {
+		q.running++
+		go t.run(listener, q)
+	}
+	return q
+}
+
+func (t *acceptTable) unwant(listener net.Listener, q *acceptQueue) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	q.wanted--
+	t.dropLocked(listener, q)
+}
+
+func (t *acceptTable) dropLocked(listener net.Listener, q *acceptQueue) {
+	if q.wanted == 0 && q.running == 0 && t.queue[listener] == q {
+		delete(t.queue, listener)
+	}
+}
+
+// run accepts once. Its client waits for the next who wants one; when the
+// listener was closed there is nobody to wait for.
+func (t *acceptTable) run(listener net.Listener, q *acceptQueue) {
+	conn, err := listener.Accept()
+	result := accepted{conn, err}
+	select {
+	case q.results <- result:
+	default:
+		t.keep(q, result)
+	}
+	t.mu.Lock()
+	q.running--
+	t.dropLocked(listener, q)
+	t.mu.Unlock()
+}
+
+func (t *acceptTable) keep(q *acceptQueue, result accepted) {
+	t.mu.Lock()
+	wanted := q.wanted
+	t.mu.Unlock()
+	if result.err != nil && wanted == 0 {
+		return
+	}
+	q.results <- result
+}

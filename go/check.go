@@ -1,0 +1,84 @@
+package netconnpool
+
+import "time"
+
+// checkIdle does a health check that C asked for. C itself notices when it
+// takes too long.
+func (c *core) checkIdle(ev event) {
+	rec := records.get(ev.handle)
+	if rec == nil {
+		return
+	}
+	rec.state.CompareAndSwap(recordIdle, recordChecking)
+	if c.closed.Load() {
+		c.broadcast() // Close does not wait for checks
+	}
+	healthy := c.healthy(rec)
+	rec.checkedNs.Store(c.nowNs())
+	rec.state.CompareAndSwap(recordChecking, recordIdle)
+	c.lib.checked(ev.lease, healthy)
+	proc.drain()
+}
+
+// checkForBorrow does a check for a caller of Get, who does not wait for it
+// longer than he has to.
+func (c *core) checkForBorrow(a *answer) bool {
+	rec := records.get(a.handle)
+	rec.leaseNow.Load() // pairs with the store of whoever gave it back
+	defer func() { rec.checkedNs.Store(c.nowNs()) }()
+	if c.config.HealthChecker == nil {
+		return rec.alive()
+	}
+	result := make(chan bool, 1)
+	go func() {
+		defer func() { recover(); result <- false }() // if it ended otherwise
+		result <- c.healthy(rec)
+	}()
+	timeout, stop := c.after(limitOf(a.timeoutMs))
+	defer stop()
+	select {
+	case healthy := <-result:
+		return healthy
+	case <-timeout:
+		return false
+	}
+}
+
+// after returns a channel that is closed or sent to when the time has passed on
+// the pool's clock.
+func (c *core) after(d time.Duration) (<-chan struct{}, func()) {
+	done := make(chan struct{})
+	if d < 0 {
+		return done, func() {}
+	}
+	if c.clock != nil {
+		return done, c.clock.afterFunc(d, func() { close(done) })
+	}
+	timer := time.AfterFunc(d, func() { close(done) })
+	return done, func() { timer.Stop() }
+}
+
+// healthy asks the user's checker, or looks at the socket.
+func (c *core) healthy(rec *record) (healthy bool) {
+	if c.config.HealthChecker == nil {
+		return rec.alive()
+	}
+	err := guard(func() error {
+		healthy = c.config.HealthChecker(rec.conn())
+		return nil
+	}, nil)
+	c.logFailure("checker", err)
+	return err == nil && healthy
+}
+
+// alive looks whether a socket is, without reading from it. What has no
+// descriptor is alive as far as anybody can tell.
+func (rec *record) alive() bool {
+	raw := rec.link.Load().raw
+	if raw == nil {
+		return true
+	}
+	alive := false
+	err := raw.Control(func(fd uintptr) { alive = libFdAlive(fd) })
+	return err == nil && alive
+}

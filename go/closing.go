@@ -1,0 +1,177 @@
+package netconnpool
+
+import (
+	"context"
+	"runtime"
+)
+
+// closePool is Close: it returns when what was idle is closed.
+func (c *core) closePool() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	c.stop()
+	c.watchLent()
+	status := c.lib.close()
+	proc.drainFor(c)
+	c.awaitIdle()
+	return c.closeResult(status)
+}
+
+// noteCloseError keeps the first error of what Close closes.
+func (c *core) noteCloseError(err error) {
+	c.mu.Lock()
+	if c.closeErr == nil {
+		c.closeErr = err
+	}
+	c.mu.Unlock()
+}
+
+// closeResult is what the first Close returns.
+func (c *core) closeResult(status int) error {
+	c.mu.Lock()
+	err := c.closeErr
+	retire := c.mayRetireLocked()
+	c.mu.Unlock()
+	if retire {
+		c.retire()
+	}
+	rethrow(err)
+	if err == nil {
+		err = statusError(status)
+	}
+	return err
+}
+
+// awaitIdle waits until no connection is idle any more and what others close for
+// Close is closed.
+func (c *core) awaitIdle() {
+	for {
+		changed := c.wait()
+		if !c.hasIdle() {
+			return
+		}
+		proc.drainFor(c)
+		<-changed
+	}
+}
+
+func (c *core) hasIdle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing != 0 {
+		return true
+	}
+	for rec := range c.records {
+		if rec.state.Load() == recordIdle {
+			return true
+		}
+	}
+	return false
+}
+
+// closeNow is CloseNow.
+func (c *core) closeNow() error {
+	err := c.closePool()
+	c.lib.closeNow()
+	proc.drainFor(c)
+	return err
+}
+
+// closeWait is CloseWait.
+func (c *core) closeWait(ctx context.Context) error {
+	err := c.closePool()
+	for {
+		changed := c.wait()
+		if c.lib.activeCount() == 0 {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return plainContextError(ctx)
+		}
+	}
+}
+
+// prewarmWait is PrewarmWait.
+func (c *core) prewarmWait(ctx context.Context) error {
+	for {
+		changed := c.wait()
+		if status := c.lib.prewarmed(); status != ncpEtimeout {
+			return statusError(status)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return plainContextError(ctx)
+		}
+	}
+}
+
+// plainContextError is ErrGetConnectionTimeout for a deadline.
+func plainContextError(ctx context.Context) error {
+	if ctx.Err() == context.DeadlineExceeded {
+		return ErrGetConnectionTimeout
+	}
+	return ctx.Err()
+}
+
+// ----------------------------------------------------------------------- garbage
+
+// abandon closes a pool that nobody refers to. Its borrowers may still have
+// their connections.
+func (c *core) abandon() {
+	defer func() { recover() }() // of a close that panicked; nobody to tell
+	_ = c.closePool()
+}
+
+// watchLent lets the garbage collector tell of connections of a closed pool that
+// nobody has any more.
+func (c *core) watchLent() {
+	c.mu.Lock()
+	lent := make([]*record, 0, len(c.records))
+	for rec := range c.records {
+		lent = append(lent, rec)
+	}
+	c.mu.Unlock()
+	for _, rec := range lent {
+		if conn := rec.leaseNow.Load(); conn != nil {
+			conn.watchForLoss()
+		}
+	}
+}
+
+// watchForLoss sets a finalizer, once, and drops our own reference.
+func (c *Connection) watchForLoss() {
+	c.mu.Lock()
+	set := c.phase.Load() == phaseLent && !c.extra().finalizes
+	if set {
+		c.borrow.finalizes = true
+		runtime.SetFinalizer(c, (*Connection).lost)
+	}
+	c.mu.Unlock()
+	if set {
+		c.rec.leaseNow.CompareAndSwap(c, nil)
+	}
+}
+
+// unwatch takes the finalizer back.
+func (c *Connection) unwatch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.borrow != nil && c.borrow.finalizes {
+		c.borrow.finalizes = false
+		runtime.SetFinalizer(c, nil)
+	}
+}
+
+// lost gives back what nobody can give back any more.
+func (c *Connection) lost() {
+	if c.phase.CompareAndSwap(phaseLent, phaseEnding) {
+		go func() {
+			defer func() { recover() }()
+			_ = c.rec.core.endLease(c, ncpFlagDiscard, nil)
+		}()
+	}
+}

@@ -1,0 +1,3 @@
+module github.com/netconnpool/netconnpool/go
+
+go 1.19

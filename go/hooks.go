@@ -1,0 +1,209 @@
+package netconnpool
+
+import (
+	"net"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// guard calls a function of the user. A panic, or the end of the goroutine,
+// becomes a PanicError; the latter is told to `ended`, for nothing after the
+// call will run.
+func guard(call func() error, ended func(error)) (err error) {
+	done := false
+	defer func() {
+		if done {
+			return
+		}
+		value := recover()
+		err = &PanicError{value, debug.Stack()}
+		if value == nil && ended != nil {
+			ended(err)
+		}
+	}()
+	err = call()
+	done = true
+	return err
+}
+
+// rethrow lets a panic go on in the goroutine that asked for what panicked, with
+// the same value.
+func rethrow(err error) {
+	if thrown, ok := err.(*PanicError); ok && thrown.Value != nil {
+		panic(thrown.Value)
+	}
+}
+
+// runBorrowHooks calls the hooks of a borrow on the goroutine of Get.
+func (c *core) runBorrowHooks(a answer) (answer, error) {
+	rec := records.get(a.handle)
+	rec.leaseNow.Load() // pairs with the store of whoever gave it back
+	refuse := func(error) {
+		c.lib.checked(a.lease, false)
+		proc.drain()
+	}
+	err := guard(func() error {
+		if c.config.OnBorrow != nil {
+			c.config.OnBorrow(rec.conn())
+		}
+		if c.config.BorrowHook != nil {
+			return c.config.BorrowHook(rec.conn())
+		}
+		return nil
+	}, refuse)
+	if err == nil {
+		return c.lib.checked(a.lease, true), nil
+	}
+	refuse(err)
+	rethrow(err)
+	return a, err
+}
+
+// runReturnHooks calls the hooks of a return on the goroutine of Put.
+func (c *core) runReturnHooks(conn *Connection) error {
+	return guard(func() error {
+		if c.config.OnReturn != nil {
+			c.config.OnReturn(conn.rec.conn())
+		}
+		if c.config.ReturnHook != nil {
+			return c.config.ReturnHook(conn.rec.conn())
+		}
+		return nil
+	}, func(err error) { _ = c.endLease(conn, ncpFlagHook, err) })
+}
+
+// close does what is to be done for a connection that leaves the pool.
+func (c *core) close(conn net.Conn, reason CloseReason) error {
+	if c.config.OnClose != nil {
+		err := guard(func() error { c.config.OnClose(conn, reason); return nil }, nil)
+		c.logFailure("on_close", err)
+	}
+	return guard(func() error {
+		if c.config.CloseConn != nil {
+			return c.config.CloseConn(conn)
+		}
+		return conn.Close()
+	}, nil)
+}
+
+// closeHere closes a connection that is out of the table, for whoever wants to
+// know how that went.
+func (c *core) closeHere(rec *record, reason CloseReason) error {
+	rec.state.Store(recordClosed)
+	rec.markTaken(reason)
+	defer c.forget(rec)
+	return c.close(rec.conn(), reason)
+}
+
+// startClose has a connection closed by a goroutine of its own.
+func (c *core) startClose(rec *record, reason CloseReason) {
+	if reason == ReasonPoolClosed {
+		c.startFinalClose(rec)
+		return
+	}
+	rec.state.Store(recordClosed)
+	go c.closeRecord(rec, reason)
+}
+
+// startFinalClose is startClose for what Close waits for. No hook that runs in
+// it can be the one who waits: Close has been called already.
+func (c *core) startFinalClose(rec *record) {
+	c.mu.Lock()
+	c.closing++
+	c.mu.Unlock()
+	rec.state.Store(recordClosed)
+	go func() {
+		err := c.closeHere(rec, ReasonPoolClosed)
+		c.noteCloseError(err)
+		c.mu.Lock()
+		c.closing--
+		c.broadcastLocked()
+		c.mu.Unlock()
+	}()
+}
+
+// closeRecord closes a connection for nobody.
+func (c *core) closeRecord(rec *record, reason CloseReason) {
+	c.logFailure("close", c.closeHere(rec, reason))
+}
+
+// markTaken tells the borrower's object that the connection was taken away.
+func (rec *record) markTaken(reason CloseReason) {
+	rec.taken.Store(true)
+	conn := rec.leaseNow.Load()
+	if conn == nil {
+		return
+	}
+	conn.mu.Lock()
+	conn.IsHealthy = false
+	if reason == ReasonLeaked {
+		conn.LeakDetected = true
+	}
+	conn.mu.Unlock()
+}
+
+// ------------------------------------------------------------------------- leaks
+
+// leaked tells of a lease that has been out for too long.
+func (c *core) leaked(ev *event) {
+	rec := records.get(ev.handle)
+	leak := Leak{ID: ev.connID, Evicted: ev.reason == ncpReasonLeaked}
+	if rec != nil {
+		leak.Conn = rec.conn()
+		if conn := rec.leaseNow.Load(); conn != nil && conn.lease == ev.lease {
+			conn.flagLeak(&leak)
+		}
+	}
+	if c.config.OnLeak != nil {
+		go func() {
+			err := guard(func() error { c.config.OnLeak(leak); return nil }, nil)
+			c.logFailure("on_leak", err)
+		}()
+	}
+}
+
+// flagLeak notes a leak in the borrower's object. From now on the garbage
+// collector may tell that nobody has it any more.
+func (c *Connection) flagLeak(leak *Leak) {
+	leak.Held = c.BorrowedFor()
+	leak.Tag = c.Tag()
+	leak.Stack = c.Stack()
+	c.mu.Lock()
+	c.LeakDetected = true
+	c.mu.Unlock()
+}
+
+// captureStack keeps the stack of the borrower, from the caller of Get on.
+func (c *Connection) captureStack() {
+	var frames [32]uintptr
+	count := runtime.Callers(4, frames[:])
+	c.extra().stack = append([]uintptr(nil), frames[:count]...)
+}
+
+// Stack is the stack of the borrower, a frame a line, with Config.CaptureStacks.
+func (c *Connection) Stack() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.borrow == nil || len(c.borrow.stack) == 0 {
+		return ""
+	}
+	var text strings.Builder
+	frames := runtime.CallersFrames(c.borrow.stack)
+	for {
+		frame, more := frames.Next()
+		writeFrame(&text, frame)
+		if !more {
+			return text.String()
+		}
+	}
+}
+
+func writeFrame(text *strings.Builder, frame runtime.Frame) {
+	text.WriteString(frame.Function)
+	text.WriteString(" ")
+	text.WriteString(frame.File)
+	text.WriteString(":")
+	text.WriteString(itoa(frame.Line))
+	text.WriteString("\n")
+}

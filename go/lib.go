@@ -1,0 +1,84 @@
+package netconnpool
+
+import "unsafe"
+
+// The C library as Go sees it: plain values only. lib_cgo.go holds the calls;
+// lib_nocgo.go what is left of them without a C compiler.
+
+// A libPool is a pool of the C library. Two are equal if they are the same pool.
+type libPool struct{ ptr unsafe.Pointer }
+
+// A libQueue is the completion queue, one a process.
+type libQueue struct{ ptr unsafe.Pointer }
+
+// A libConfig is a configuration; freed by libConfig.free.
+type libConfig struct{ ptr unsafe.Pointer }
+
+// A libClock is a clock of C memory.
+type libClock struct{ ptr unsafe.Pointer }
+
+// An event is ncp_event: what is to be done, or has been done. The size and
+// the offsets are compared with those of C when the package starts.
+type event struct {
+	kind       int32
+	status     int32
+	pool       libPool
+	lease      uint64
+	ticket     uint64
+	tag        uint64
+	handle     uint64
+	connID     uint64
+	timeoutMs  int64
+	fd         int32
+	protocol   int32
+	ip         int32
+	reason     int32
+	reused     int32
+	_          int32
+	code       int64
+	creationMs int64
+	_          [3]uint64
+}
+
+// An answer is what acquire, fulfil, fail and checked say.
+type answer struct {
+	status    int32
+	kind      int32
+	lease     uint64
+	handle    uint64
+	ticket    uint64
+	code      int64
+	timeoutMs int64
+	connID    uint64
+	nowNs     int64 // for CONN
+	reused    int32
+	_         int32
+}
+
+// A released is what giving back says: the status of the put, the time, and at
+// most one event.
+type released struct {
+	status int32
+	count  int32
+	nowNs  int64
+	event  event
+}
+
+// noFd stands for a connection without a descriptor.
+const noFd = -1
+
+// An optionRow is a row of the option table of the library.
+type optionRow struct {
+	option  int
+	name    string
+	kind    int
+	runtime bool
+}
+
+// A dialError is the last failed dial of a pool.
+type dialError struct {
+	code  int64
+	ageMs int64
+	count uint64
+	text  string
+}

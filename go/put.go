@@ -1,0 +1,164 @@
+package netconnpool
+
+import (
+	"errors"
+	"io"
+	"net"
+	"time"
+)
+
+// put gives a connection back.
+func (c *core) put(conn *Connection) error {
+	if conn == nil || conn.rec == nil || conn.rec.core != c {
+		return ErrInvalidConnection
+	}
+	if !conn.phase.CompareAndSwap(phaseLent, phaseEnding) {
+		return conn.putAgain()
+	}
+	flags := 0
+	if !conn.rec.taken.Load() {
+		if c.returnHooks && c.lib.keeps(conn.lease) {
+			if err := c.runReturnHooks(conn); err != nil {
+				return c.endLease(conn, ncpFlagHook, err)
+			}
+		}
+		if !conn.rec.rest() {
+			flags = ncpFlagDiscard
+		}
+	}
+	return c.endLease(conn, flags, nil)
+}
+
+// putAgain answers a Put of a borrow that has ended. After Close one is welcome.
+func (conn *Connection) putAgain() error {
+	if conn.phase.CompareAndSwap(phaseClosed, phaseOver) {
+		return nil
+	}
+	return ErrInvalidConnection
+}
+
+// discard gives a connection back to be closed.
+func (c *core) discard(conn *Connection) error {
+	if conn == nil || conn.rec == nil || conn.rec.core != c {
+		return ErrInvalidConnection
+	}
+	if !conn.phase.CompareAndSwap(phaseLent, phaseEnding) {
+		return conn.putAgain()
+	}
+	return c.endLease(conn, ncpFlagDiscard, nil)
+}
+
+// endLease releases a lease that this goroutine is ending. `err` is what the put
+// says whatever C says.
+func (c *core) endLease(conn *Connection, flags int, err error) error {
+	rec := conn.rec
+	rec.state.Store(recordIdle)
+	rec.leaseNow.Store(nil) // pairs with the load of whoever is lent it next
+	r := c.lib.release(conn.lease, flags, c.queue)
+	nowNs := r.nowNs
+	if c.clock != nil {
+		nowNs = c.nowNs()
+	}
+	if conn.borrow != nil {
+		conn.unwatch()
+	}
+	conn.over(phaseOver, nowNs, true)
+	closeErr := c.afterRelease(&r, rec)
+	if c.closed.Load() {
+		c.broadcast()
+	}
+	switch {
+	case err != nil:
+		rethrow(err)
+		return err
+	case closeErr != nil:
+		rethrow(closeErr)
+		return closeErr
+	}
+	return statusError(int(r.status))
+}
+
+// afterRelease handles the event that came with a release. The connection that
+// was given back is closed here and now if it is to be.
+func (c *core) afterRelease(r *released, rec *record) error {
+	if r.count == 0 {
+		return nil
+	}
+	ev := &r.event
+	if ev.kind == ncpEventClose && ev.handle == rec.handle {
+		if records.remove(ev.handle) == nil {
+			return nil
+		}
+		return c.closeHere(rec, CloseReason(ev.reason))
+	}
+	if ev.kind == ncpEventKick {
+		proc.queue.kick()
+		return nil
+	}
+	proc.handle(ev)
+	return nil
+}
+
+// closeByHolder is Connection.Close of a borrowed one.
+func (c *core) closeByHolder(conn *Connection) error {
+	rec := conn.rec
+	rec.leaseNow.Store(nil)
+	status := c.lib.closeLease(conn.lease)
+	if conn.borrow != nil {
+		conn.unwatch()
+	}
+	conn.over(phaseClosed, c.nowNs(), false)
+	var err error
+	if status == ncpOk && records.remove(rec.handle) != nil {
+		err = c.closeHere(rec, ReasonDiscarded)
+	}
+	proc.drain()
+	if c.closed.Load() {
+		c.broadcast()
+	}
+	if err == nil {
+		err = statusError(status)
+	}
+	rethrow(err)
+	return err
+}
+
+// detach takes a connection out of the pool for good.
+func (c *core) detach(conn *Connection) (net.Conn, error) {
+	if conn == nil || conn.rec == nil || conn.rec.core != c {
+		return nil, ErrInvalidConnection
+	}
+	if !conn.phase.CompareAndSwap(phaseLent, phaseEnding) {
+		return nil, ErrInvalidConnection
+	}
+	rec := conn.rec
+	status := c.lib.detach(conn.lease)
+	if conn.borrow != nil {
+		conn.unwatch()
+	}
+	conn.over(phaseOver, c.nowNs(), status != ncpOk)
+	proc.drain()
+	if status != ncpOk {
+		return nil, statusError(status)
+	}
+	records.remove(rec.handle)
+	c.forget(rec)
+	return rec.conn(), nil
+}
+
+// rest takes away what the borrower left on a connection: deadlines. False when
+// he closed it.
+func (rec *record) rest() (usable bool) {
+	if rec.noDeadlines {
+		return true
+	}
+	defer func() {
+		if recover() != nil {
+			rec.noDeadlines = true // a connection that is none, in a test
+			usable = true
+		}
+	}()
+	err := rec.conn().SetDeadline(time.Time{})
+	return err == nil || !(errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, io.ErrClosedPipe))
+}

@@ -1,0 +1,218 @@
+/*
+ * What the Go package calls: the functions of netconnpool.h, in the shape that
+ * costs cgo least. Small structs travel by value, so that nothing escapes to the
+ * heap of Go and no pointer of Go comes here.
+ */
+#ifndef NCP_GO_SHIM_H
+#define NCP_GO_SHIM_H
+
+#include "netconnpool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#ifdef CLOCK_MONOTONIC_COARSE
+#define NCPGO_CLOCK CLOCK_MONOTONIC_COARSE
+#else
+#define NCPGO_CLOCK CLOCK_MONOTONIC
+#endif
+
+/* The answer to acquire, fulfil, fail and checked. */
+struct ncpgo_answer {
+    int32_t status;
+    int32_t type;
+    uint64_t lease;
+    uint64_t handle;
+    uint64_t ticket;
+    int64_t code;
+    int64_t timeout_ms;
+    uint64_t conn_id;
+    int64_t now_ns; /* CONN: ncpgo_now_ns() */
+    int32_t reused;
+    int32_t reserved;
+};
+
+struct ncpgo_released {
+    int32_t status;
+    int32_t count; /* of events: 0 or 1 */
+    int64_t now_ns; /* ncpgo_now_ns() */
+    ncp_event event;
+};
+
+struct ncpgo_counters {
+    uint64_t value[NCP_COUNTER_COUNT];
+};
+
+struct ncpgo_number {
+    int64_t status;
+    int64_t value;
+};
+
+/* Monotonic, as of the kernel's last tick: a few milliseconds coarse, and no
+ * system call. */
+static inline int64_t ncpgo_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(NCPGO_CLOCK, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static inline struct ncpgo_answer ncpgo_answer_of(int status,
+                                                  const ncp_event *event)
+{
+    struct ncpgo_answer answer = {
+        .status = status,
+        .type = event->type,
+        .lease = event->lease,
+        .handle = event->handle,
+        .ticket = event->ticket,
+        .code = event->code,
+        .timeout_ms = event->timeout_ms,
+        .conn_id = event->conn_id,
+        .now_ns = event->type == NCP_EVENT_CONN ? ncpgo_now_ns() : 0,
+        .reused = event->reused,
+    };
+    return answer;
+}
+
+static inline struct ncpgo_answer
+ncpgo_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
+              int64_t timeout_ms, uint64_t tag, int flags)
+{
+    ncp_event event;
+    int status = ncp_pool_acquire(pool, queue, protocol, ip, timeout_ms, tag,
+                                  flags, &event);
+    return ncpgo_answer_of(status, &event);
+}
+
+static inline struct ncpgo_answer ncpgo_checked(ncp_pool *pool, uint64_t lease,
+                                                int healthy)
+{
+    ncp_event event;
+    int status = ncp_pool_checked(pool, lease, healthy, &event);
+    return ncpgo_answer_of(status, &event);
+}
+
+static inline struct ncpgo_answer ncpgo_fulfil(ncp_pool *pool,
+                                               uint64_t reservation,
+                                               uint64_t handle, int fd,
+                                               int protocol, int ip)
+{
+    ncp_event event;
+    int status =
+        ncp_pool_fulfil(pool, reservation, handle, fd, protocol, ip, &event);
+    return ncpgo_answer_of(status, &event);
+}
+
+/* `text` need not be terminated; it is cut. */
+static inline struct ncpgo_answer ncpgo_fail(ncp_pool *pool,
+                                             uint64_t reservation, int failure,
+                                             int64_t code, const char *text,
+                                             size_t size)
+{
+    char sentence[128];
+    ncp_event event;
+
+    if (size > sizeof(sentence) - 1)
+        size = sizeof(sentence) - 1;
+    if (size > 0)
+        memcpy(sentence, text, size);
+    sentence[size] = '\0';
+    int status =
+        ncp_pool_fail(pool, reservation, failure, code, sentence, &event);
+    return ncpgo_answer_of(status, &event);
+}
+
+static inline struct ncpgo_released
+ncpgo_release(ncp_pool *pool, uint64_t lease, int flags, ncp_queue *queue)
+{
+    struct ncpgo_released released;
+    int status = NCP_OK;
+
+    released.count =
+        ncp_pool_release(pool, lease, flags, queue, &released.event, 1, &status);
+    released.status = status;
+    released.now_ns = ncpgo_now_ns();
+    return released;
+}
+
+static inline struct ncpgo_counters ncpgo_stats(const ncp_pool *pool)
+{
+    struct ncpgo_counters counters;
+
+    memset(&counters, 0, sizeof(counters));
+    (void)ncp_pool_stats(pool, counters.value, NCP_COUNTER_COUNT);
+    return counters;
+}
+
+static inline struct ncpgo_number ncpgo_lease_info(const ncp_pool *pool,
+                                                   uint64_t lease, int info)
+{
+    uint64_t value = 0;
+    struct ncpgo_number number;
+
+    number.status = ncp_lease_info(pool, lease, info, &value);
+    number.value = (int64_t)value;
+    return number;
+}
+
+static inline struct ncpgo_number ncpgo_pool_option(const ncp_pool *pool,
+                                                    int option)
+{
+    struct ncpgo_number number = {0, 0};
+
+    number.status = ncp_pool_option(pool, option, &number.value);
+    return number;
+}
+
+static inline struct ncpgo_number ncpgo_config_int(const ncp_config *config,
+                                                   int option)
+{
+    struct ncpgo_number number = {0, 0};
+
+    number.status = ncp_config_get_int(config, option, &number.value);
+    return number;
+}
+
+static inline struct ncpgo_number ncpgo_option_default(int option, int mode)
+{
+    struct ncpgo_number number = {0, 0};
+
+    number.status = ncp_option_range(option, mode, &number.value, NULL, NULL);
+    return number;
+}
+
+static inline struct ncpgo_number ncpgo_udp_drain(int fd, int64_t timeout_ms,
+                                                  int max_packets)
+{
+    struct ncpgo_number number = {0, 0};
+    int dropped = 0;
+
+    number.status = ncp_udp_drain(fd, timeout_ms, max_packets, &dropped);
+    number.value = dropped;
+    return number;
+}
+
+/* A clock of C memory, which Go sets. */
+static inline uint64_t *ncpgo_clock_new(uint64_t now_ns)
+{
+    uint64_t *clock = malloc(sizeof(*clock));
+
+    if (clock != NULL)
+        *clock = now_ns;
+    return clock;
+}
+
+static inline void ncpgo_clock_set(uint64_t *clock, uint64_t now_ns)
+{
+    __atomic_store_n(clock, now_ns, __ATOMIC_SEQ_CST);
+}
+
+static inline int ncpgo_config_set_clock(ncp_config *config, uint64_t *clock)
+{
+    return ncp_config_set_clock(config, ncp_manual_clock, clock, NULL);
+}
+
+#endif
