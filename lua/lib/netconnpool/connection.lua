@@ -37,6 +37,8 @@ function connection.new(host, handle, object, fd, protocol, ip)
         -- that one which was lost can be told from one which is in use
         lease = 0,
         holder = setmetatable({}, WEAK),
+        -- the lease that the pool took it away from, 0 none: closed when that one is put
+        taken = 0,
         -- reading and writing
         timeout_ms = -1,
         buffer = "",
@@ -169,7 +171,7 @@ local function failed(self, why, partial)
 end
 
 local function receive_line(self, deadline)
-    local pieces, piece, why = {}, self.buffer, nil
+    local pieces, piece = {}, self.buffer
     while true do
         local stop = piece:find("\n", 1, true)
         if stop then
@@ -178,18 +180,18 @@ local function receive_line(self, deadline)
             return received(self, (line:gsub("\r$", "")), piece:sub(stop + 1))
         end
         pieces[#pieces + 1] = piece
-        piece, why = read_more(self, deadline, sys.CHUNK)
-        if not piece then
+        local more, why = read_more(self, deadline, sys.CHUNK)
+        if not more then
             return failed(self, why, table.concat(pieces))
         end
+        piece = more
     end
 end
 
 local function receive_count(self, deadline, wanted)
-    local pieces, have, why = {self.buffer}, #self.buffer, nil
+    local pieces, have = {self.buffer}, #self.buffer
     while have < wanted do
-        local piece
-        piece, why = read_more(self, deadline, wanted - have)
+        local piece, why = read_more(self, deadline, wanted - have)
         if not piece then
             return failed(self, why, table.concat(pieces))
         end
@@ -261,6 +263,13 @@ end
 -- It was made anew: nothing of the old one is left.
 function connection:is_new()
     self.buffer, self.plain, self.unfit, self.data = "", false, FIT, {}
+end
+
+-- It is taken away from its holder: ended, but the number of the descriptor stays
+-- taken, so that nobody else's connection gets it while the holder may still use it.
+function connection:take_away()
+    self.taken, self.lease = self.lease, 0
+    sys.shutdown(self.fd)
 end
 
 -- Closes the descriptor, when there is one.

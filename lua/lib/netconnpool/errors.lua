@@ -21,7 +21,6 @@ local OK = constants.NCP_OK
 local EDIAL = constants.NCP_EDIAL
 local EEXHAUSTED = constants.NCP_EEXHAUSTED
 local EHOOK = constants.NCP_EHOOK
-local ENOTFOUND = constants.NCP_ENOTFOUND
 local EUSER = constants.NCP_EUSER
 
 -- ------------------------------------------------------------------- names, texts
@@ -54,20 +53,20 @@ end
 
 -- -------------------------------------------------------------- the user's values
 
-local kept, last_code = {}, 0
+local kept, last_code = {}, 2 ^ 32 -- above any errno
 
--- A number that stands for the value.
-function errors.keep(value)
+-- A number that stands for the value; `code` is the user's own, such as an errno.
+function errors.keep(value, code)
     last_code = last_code + 1
-    kept[last_code % KEPT] = {last_code, value}
+    kept[last_code % KEPT] = {last_code, value, code or 0}
     return last_code
 end
 
--- The value of a number: true and the value, or false.
-function errors.kept(code)
-    local entry = kept[code % KEPT]
-    if entry and entry[1] == code then
-        return true, entry[2]
+-- The value of a number: true, the value and the user's code; or false.
+function errors.kept(number)
+    local entry = kept[number % KEPT]
+    if entry and entry[1] == number then
+        return true, entry[2], entry[3]
     end
     return false
 end
@@ -79,25 +78,35 @@ local age_out = ffi.new("int64_t[1]")
 local count_out = ffi.new("uint64_t[1]")
 local text_out = ffi.new("char[?]", TEXT_SIZE)
 
--- The last failed dial: code, age in ms, failures in a row, text; or nil.
+-- The last failed dial: {error =, text =, code =, age_ms =, count =}; or nil. Dials by
+-- the library have no `error`, the user's functions may have any.
 function errors.dial_error(ptr)
     local status = C.ncp_pool_dial_error(ptr, code_out, age_out, count_out,
         text_out, TEXT_SIZE)
-    if status == ENOTFOUND then
+    if status ~= OK then
         return nil
     end
-    return tonumber(code_out[0]), tonumber(age_out[0]), tonumber(count_out[0]),
-        ffi.string(text_out)
+    local last = {
+        code = tonumber(code_out[0]),
+        age_ms = tonumber(age_out[0]),
+        count = tonumber(count_out[0]),
+        text = ffi.string(text_out),
+    }
+    local found, value, code = errors.kept(last.code)
+    if found then
+        last.error, last.text, last.code = value, tostring(value), code
+    end
+    return last
 end
 
 local function dial_part(ptr)
-    local code, age, count, text = errors.dial_error(ptr)
-    if not code then
+    local last = errors.dial_error(ptr)
+    if not last then
         return ""
     end
     return ("; %d dial%s failed, the last %d ms ago: %s"):format(
-        count, count == 1 and "" or "s", age,
-        text ~= "" and text or ("code " .. code))
+        last.count, last.count == 1 and "" or "s", last.age_ms,
+        last.text ~= "" and last.text or ("code " .. last.code))
 end
 
 -- "3 in use, 0 idle, 2 waiting, 1 dialing; ..."

@@ -23,11 +23,15 @@ local discard, free = C.ncp_pool_discard, C.ncp_pool_free
 local holdings = {}
 
 local function give_back_lost(holding, all)
-    for _, connection in pairs(holding.connections) do
-        local lease = connection.lease
-        if lease ~= 0 and (all or connection.holder[1] == nil) then
-            connection.lease = 0
-            discard(holding.ptr, lease)
+    for key, connection in pairs(holding.connections) do
+        local lease, taken = connection.lease, connection.taken
+        if lease + taken ~= 0 and (all or connection.holder[1] == nil) then
+            connection.lease, connection.taken = 0, 0
+            discard(holding.ptr, lease ~= 0 and lease or taken)
+            if taken ~= 0 then
+                connection:close_fd()
+                holding.connections[key] = nil
+            end
             local pool = holding.owner[1]
             if pool then
                 pool:after_release()

@@ -8,7 +8,8 @@ local C = require("netconnpool.loader").lib
 local constants = require("netconnpool.constants")
 local errors = require("netconnpool.errors")
 
-local setmetatable, tonumber = setmetatable, tonumber
+local getmetatable, setmetatable = getmetatable, setmetatable
+local tonumber, type = tonumber, type
 
 local lease = {}
 lease.__index = lease
@@ -29,8 +30,15 @@ function lease.new(pool, number, connection)
     return self
 end
 
+-- Leases, and objects of classes that were made from them.
 function lease.is(value)
-    return getmetatable(value) == lease
+    local class = getmetatable(value)
+    return class == lease or (type(class) == "table" and class.parts == lease.parts)
+end
+
+-- The connection of a lease, whether it is still out or not.
+function lease.connection(self)
+    return self[CONNECTION]
 end
 
 -- Pool, number and connection of a lease, for the pools.

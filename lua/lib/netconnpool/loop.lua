@@ -22,6 +22,9 @@ loop.__index = loop
 
 local huge = math.huge
 
+-- With a target and no function `dial`, the library dials and the loop stands still.
+loop.dials_blocking = true
+
 -- options: clock (a manual clock), on_error(value, traceback) for errors in tasks that
 -- nobody waits for (the default throws them out of run()).
 function loop.new(options)

@@ -43,8 +43,12 @@
 --                           (NCP_FLAG_DIALS). Otherwise each dial is a task of its
 --                           own: a connection that comes back may serve the caller
 --                           first, and a dial outlives the caller that gave up.
---   host.dials_blocking     true: target dials of pools without a function `dial`
---                           may block (ncp_pool_dial_target).
+--   host.dials_blocking     true: pools may have a target and no function `dial`; the
+--                           library then dials, and blocks meanwhile
+--                           (ncp_pool_dial_target).
+--   host.spawns_closes      true: what a put, a close or a flush closes is closed in
+--                           tasks of its own. Otherwise it is done by the task that
+--                           called, which is told of the error ("closehook").
 --   host:wait_fd(fd, write, ms)  Let the calling task wait until a descriptor is
 --                           readable (or writable): true, or false when the time
 --                           passed. Without it I/O of connections blocks in poll().
@@ -69,7 +73,8 @@
 --
 --   dial(request)           Returns what was made, any value but nil, and a table
 --                           {fd =, protocol =, ip =} of which every field may be
---                           missing; or nil and an error. request has protocol
+--                           missing; or nil, an error and a number (an errno, say)
+--                           that is shown with it. request has protocol
 --                           ("tcp", "udp" or nil), ip ("ipv4", "ipv6" or nil),
 --                           timeout_ms (until nobody waits for it), creation_ms
 --                           (until connection_timeout ends), attempt (0, 1, ...),
@@ -105,9 +110,10 @@
 --                                 as ncp_pool_get_ex(); tag may be nil; cancel a
 --                                 token of netconnpool.cancel or nil. May wait, but
 --                                 never with timeout_ms 0.
---   machine:release(pool, lease, connection, flags)
---                                 Ends a lease by its number: true, or nil, error,
---                                 name. Never waits but for on_return.
+--   machine:release(pool, number, flags)
+--                                 Ends a lease: the status, and what is to be closed
+--                                 by work.close_all(), or nil. pool:put() and
+--                                 pool:discard() call it.
 --   machine:drain()               Handles what is in the queue; how many events.
 --   machine:tick()                Does what is due, drains, arms the host again.
 --   machine:due_ms()              Milliseconds until tick() has something to do; -1
@@ -303,12 +309,12 @@ end
 steps[constants.NCP_EVENT_DIAL] = function(get)
     local pool, event = get.pool, get.event
     local reservation = tonumber(event.lease)
-    local connection, err, status = work.make(pool, work.request_of(pool, event))
+    local connection, err, status, code = work.make(pool, work.request_of(pool, event))
     if connection then
         return work.fulfil(pool, reservation, connection, event)
     end
     get.err, get.name = err, errors.name(status)
-    status = work.fail(pool, reservation, status, err, event)
+    status = work.fail(pool, reservation, status, err, code, event)
     if status == OK and event.type == constants.NCP_EVENT_DIAL then
         get.machine.host:sleep(tonumber(event.timeout_ms))
     end
@@ -389,7 +395,8 @@ function machine:get(pool, protocol, ip, timeout_ms, tag, cancel)
     return self:go_on(pool, status, timeout_ms, cancel)
 end
 
--- Ends a lease: the status. `flags` of ncp_pool_release().
+-- Ends a lease: the status; and what is to be closed, for work.close_all(), or nil.
+-- `flags` of ncp_pool_release().
 function machine:release(pool, number, flags)
     local status = self.status
     local count = C.ncp_pool_release(pool.lease_ptr, number, flags, self.queue,
@@ -399,7 +406,7 @@ function machine:release(pool, number, flags)
         self.host:drop(pool, number, 0)
     end
     if count > 0 then
-        self:handle(count)
+        return result, self:handle(count, pool)
     end
     return result
 end
@@ -428,29 +435,32 @@ function machine:ready(pool, ticket)
     end
 end
 
-local function dispatch(self, event)
+local function dispatch(self, event, closes)
     local pool = self.pools[address(event.pool)]
     if event.type == constants.NCP_EVENT_DUE then
         self:arm()
     elseif pool and event.type == constants.NCP_EVENT_READY then
         self:ready(pool, tonumber(event.ticket))
     elseif pool and work[event.type] then
-        work[event.type](pool, event)
+        work[event.type](pool, event, closes)
     end
 end
 
--- Handles the first `count` events of the batch. What they start may come back here.
-function machine:handle(count)
+-- Handles the first `count` events of the batch; what they start may come back here.
+-- `closer` is the pool whose user called: its closes are not done, but returned.
+function machine:handle(count, closer)
     local batch, spare = self.batch, self.spare_batches
+    local closes = closer and not self.host.spawns_closes and {pool = closer} or nil
     self.batch = spare[#spare] or ffi.new("ncp_event[?]", BATCH)
     spare[#spare] = nil
     for i = 0, count - 1 do
-        dispatch(self, batch[i])
+        dispatch(self, batch[i], closes)
     end
     spare[#spare + 1] = batch
     if count == BATCH then
         self:drain()
     end
+    return closes and closes[1] and closes or nil
 end
 
 function machine:drain()
@@ -466,6 +476,23 @@ function machine:drain()
     return handled
 end
 
+-- Handles what a call of a pool's user left: what is to be closed, or nil.
+function machine:drain_for(pool)
+    local all
+    while C.ncp_queue_ready(self.queue) == 1 do
+        local count = C.ncp_queue_poll(self.queue, self.batch, BATCH)
+        if count <= 0 then
+            break
+        end
+        local closes = self:handle(count, pool)
+        for _, one in ipairs(closes or {}) do
+            all = all or {}
+            all[#all + 1] = one
+        end
+    end
+    return all
+end
+
 -- Blocks in C until there are events or `ms` passed, handles them and does what is
 -- due; for hosts without anything else to do.
 function machine:pump(ms)
@@ -478,10 +505,18 @@ end
 
 -- --------------------------------------------------------------------------- time
 
+-- Of pools that another Lua state made, that state keeps the time.
+local function due_of(pool)
+    if pool.attached then
+        return -1
+    end
+    return tonumber(C.ncp_pool_next_due_ms(pool.ptr))
+end
+
 function machine:due_ms()
     local least = -1
     for _, pool in pairs(self.pools) do
-        local due = tonumber(C.ncp_pool_next_due_ms(pool.ptr))
+        local due = due_of(pool)
         if due >= 0 and (least < 0 or due < least) then
             least = due
         end
@@ -495,7 +530,7 @@ end
 
 function machine:tick()
     for _, pool in pairs(self.pools) do
-        if C.ncp_pool_next_due_ms(pool.ptr) == 0 then
+        if due_of(pool) == 0 then
             C.ncp_pool_work(pool.ptr)
         end
     end

@@ -299,14 +299,15 @@ function pool:describe()
     return text
 end
 
--- The last failed dial: {code =, age_ms =, count =, text =}; nil when no dial failed
--- since the last success.
+-- The last failed dial: {text =, code =, age_ms =, count =, error =}; nil when no dial
+-- failed since the last success. error is the value that the function `dial` threw or
+-- returned, and code what it said besides.
 function pool:dial_error()
-    local code, age, count, text = errors.dial_error(self.ptr)
-    if not code then
+    local last = errors.dial_error(self.ptr)
+    if not last then
         return errors.result(constants.NCP_ENOTFOUND)
     end
-    return {code = code, age_ms = age, count = count, text = text}
+    return last
 end
 
 local INFOS = {

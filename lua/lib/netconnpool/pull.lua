@@ -20,8 +20,9 @@ local pull = {}
 local OK = constants.NCP_OK
 local EHOOK = constants.NCP_EHOOK
 local ETIMEOUT = constants.NCP_ETIMEOUT
+local ECLOSEHOOK = constants.NCP_ECLOSEHOOK
+local EINVALIDCONN = constants.NCP_EINVALIDCONN
 local EINVALIDCONFIG = constants.NCP_EINVALIDCONFIG
-local CONN = constants.NCP_EVENT_CONN
 local DISCARD, HOOK = constants.NCP_FLAG_DISCARD, constants.NCP_FLAG_HOOK
 local new_lease = leases.new
 local numbers_of = pools.numbers_of
@@ -83,6 +84,28 @@ local function ask_on_return(self, number, connection)
     return connection.unfit == 0 and 0 or DISCARD
 end
 
+-- What a put or discard answers: the status of the pool first, then what on_return
+-- said, then what `close` said.
+local function given_back(self, lease, status, refused, err, closes)
+    local closed, close_err = true, nil
+    if closes then
+        closed, close_err = work.close_all(self, closes)
+    end
+    local connection = leases.is(lease) and leases.connection(lease)
+    if connection and connection.taken == leases.number(lease)
+        and status ~= EINVALIDCONN then
+        closed, close_err = work.close_taken(self, connection)
+    end
+    if status ~= OK then
+        return errors.result(status)
+    elseif refused then
+        return nil, err, errors.name(EHOOK)
+    elseif not closed then
+        return nil, close_err, errors.name(ECLOSEHOOK)
+    end
+    return true
+end
+
 -- Gives a connection back. It goes to the oldest in line, else becomes idle; one that
 -- is not fit for the next borrower is closed.
 function pull:put(lease)
@@ -99,17 +122,15 @@ function pull:put(lease)
             self.connections[connection.handle] = nil
         end
     end
-    local status = self.machine:release(self, number, flags)
+    local status, closes = self.machine:release(self, number, flags)
     if connection and (self.watchers or self.left) then
         self:after_release()
         self:changed()
     end
-    if status ~= OK then
-        return errors.result(status)
-    elseif flags == HOOK then
-        return nil, err, errors.name(EHOOK)
+    if connection and status == OK and flags == 0 and not closes then
+        return true
     end
-    return true
+    return given_back(self, lease, status, flags == HOOK, err, closes)
 end
 
 -- Ends a lease by closing the connection.
@@ -118,12 +139,12 @@ function pull:discard(lease)
     if connection then
         connection.lease = 0
     end
-    local status = self.machine:release(self, number, DISCARD)
+    local status, closes = self.machine:release(self, number, DISCARD)
     if connection then
         self:after_release()
     end
     self:changed()
-    return errors.checked(status)
+    return given_back(self, lease, status, false, nil, closes)
 end
 
 -- ------------------------------------------------------------------------ waiting
@@ -195,7 +216,10 @@ function pull:drain(timeout_ms)
         return nil, why
     end
     local status = C.ncp_pool_drain(self.ptr, 0)
-    self:act()
+    local fine, close_err = self:act()
+    if status == OK and not fine then
+        return nil, close_err, errors.name(ECLOSEHOOK)
+    end
     return errors.checked(status)
 end
 
@@ -214,10 +238,16 @@ end
 
 -- ----------------------------------------------------------------------- steering
 
--- Does what a call left to do.
+-- Does what a call left to do: true, or false and the error of a `close`.
 function pull:act()
-    self.machine:drain()
+    local fine, err = true, nil
+    local closes = self.machine:drain_for(self)
     self:changed()
+    if closes then
+        fine, err = work.close_all(self, closes)
+        self:changed()
+    end
+    return fine, err
 end
 
 for _, name in ipairs({"close", "close_now", "flush", "suspend", "resume", "resize",
@@ -225,7 +255,10 @@ for _, name in ipairs({"close", "close_now", "flush", "suspend", "resume", "resi
     local method = pools[name]
     pull[name] = function(self, a, b)
         local result, err, status = method(self, a, b)
-        self:act()
+        local fine, close_err = self:act()
+        if result and not fine then
+            return nil, close_err, errors.name(ECLOSEHOOK)
+        end
         return result, err, status
     end
 end
@@ -275,7 +308,7 @@ local function host_events(functions)
 end
 
 -- The function that makes connections, or nil and what is missing.
-local function dialer_of(options)
+local function dialer_of(machine, options)
     if options.mode == "server" or options.mode == constants.NCP_MODE_SERVER then
         if not options.accept and not options.listener_fd then
             return nil, "server mode needs a listener_fd, or a function accept"
@@ -284,6 +317,8 @@ local function dialer_of(options)
     end
     if not options.dial and not options.target then
         return nil, "client mode needs a target, or a function dial"
+    elseif not options.dial and not machine.host.dials_blocking then
+        return nil, "this host must not block: it needs a function dial"
     end
     return options.dial or work.dial_target
 end
@@ -354,7 +389,7 @@ function pull.open(machine, options, own)
         return refused(wrong)
     end
     local dial
-    dial, wrong = dialer_of(options)
+    dial, wrong = dialer_of(machine, options)
     if not dial then
         return refused(wrong)
     end
@@ -375,17 +410,17 @@ function pull.open(machine, options, own)
 end
 
 -- A living pull pool of this process by its name, made by another Lua state: its work
--- goes there, gets of this machine dial themselves. Connections that the other state
--- made have no object here. Or nil, what is wrong, name.
+-- goes there. With a function `dial` gets of this machine dial themselves. Connections
+-- that the other state made have no object here. Or nil, what is wrong, name.
 function pull.attach(machine, name, options)
     local status = C.ncp_pool_find(name, pool_out)
     if status ~= OK then
         return errors.result(status)
     end
-    local self = new(machine, pool_out[0], options, options.dial or work.dial_target)
+    local self = new(machine, pool_out[0], options, options.dial)
     self.name = name
     self.attached = true
-    self.flags = constants.NCP_FLAG_DIALS
+    self.flags = options.dial and constants.NCP_FLAG_DIALS or 0
     machine:add(self)
     return self
 end

@@ -24,6 +24,7 @@ if not pcall(ffi.typeof, "ncp_lua_pollfd") then
     ptrdiff_t ncp_lua_write(int fd, const void *from, size_t size)
         __asm__("write");
     int ncp_lua_close(int fd) __asm__("close");
+    int ncp_lua_shutdown(int fd, int how) __asm__("shutdown");
     int ncp_lua_peer(int fd, void *address, uint32_t *size)
         __asm__("getpeername");
     int ncp_lua_accept(int fd, void *address, uint32_t *size)
@@ -169,6 +170,10 @@ function sys.send(fd, data, first, plain)
             return failure(number)
         end
     end
+end
+
+function sys.shutdown(fd)
+    return system.ncp_lua_shutdown(fd, 2) == 0 -- both directions
 end
 
 function sys.close(fd)

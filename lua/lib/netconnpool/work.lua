@@ -11,7 +11,7 @@ local constants = require("netconnpool.constants")
 local errors = require("netconnpool.errors")
 local sys = require("netconnpool.sys")
 
-local tonumber, tostring, type, pcall = tonumber, tostring, type, pcall
+local ipairs, pcall, tonumber, tostring, type = ipairs, pcall, tonumber, tostring, type
 
 local work = {}
 
@@ -23,6 +23,7 @@ local EINVALIDCONN = constants.NCP_EINVALIDCONN
 local DIAL = constants.NCP_EVENT_DIAL
 local TEXT_SIZE = 160
 local LINE_SIZE = 1024
+local ACCEPT_SLICE_MS = 100 -- how soon an accept notices that the pool was closed
 local TIMED_OUT = "the dial took longer than connection_timeout"
 
 local code_out = ffi.new("int64_t[1]")
@@ -99,6 +100,10 @@ function work.dial_target(request)
     return fd_out[0], {fd = fd_out[0]}
 end
 
+local function poll_fd(_, fd, write, ms)
+    return sys.poll_one(fd, write, ms)
+end
+
 -- In server mode, when there is no function `accept`.
 function work.accept(request)
     local pool = request.pool
@@ -112,15 +117,11 @@ function work.accept(request)
             return nil, why
         end
         local left = deadline - host:now()
-        local ready
-        if host.wait_fd then
-            ready = left > 0 and host:wait_fd(listener, false, left)
-        else
-            ready = left > 0 and sys.poll_one(listener, false, left)
-        end
-        if not ready then
+        if left <= 0 or pool:is_closed() then
             return nil, "nobody connected in time"
         end
+        local wait = host.wait_fd or poll_fd
+        wait(host, listener, false, math.min(left, ACCEPT_SLICE_MS))
     end
 end
 
@@ -133,16 +134,16 @@ local function kind_of(pool, about, fd)
     return pool.protocol_of(about.protocol), pool.ip_of(about.ip)
 end
 
--- Calls the user's function: a connection; or nil, error, status.
+-- Calls the user's function: a connection; or nil, error, status, the user's code.
 local function dialed(pool, request)
-    local ok, object, about = pcall(pool.dial, request)
+    local ok, object, about, code = pcall(pool.dial, request)
     if not ok then
-        return nil, object, EDIAL
+        return nil, object, EDIAL, type(object) == "table" and object.code
     elseif object == nil then
         if about == nil then
             return nil, errors.text(EINVALIDCONN), EINVALIDCONN
         end
-        return nil, about, EDIAL
+        return nil, about, EDIAL, code
     end
     about = type(about) == "table" and about or {}
     local fd = about.fd or -1
@@ -150,11 +151,11 @@ local function dialed(pool, request)
     return connections.new(pool.machine.host, request.handle, object, fd, protocol, ip)
 end
 
--- Dials and asks on_created: a connection; or nil, error, status.
+-- Dials and asks on_created: a connection; or nil, error, status, code.
 function work.make(pool, request)
-    local connection, err, status = dialed(pool, request)
+    local connection, err, status, code = dialed(pool, request)
     if not connection then
-        return nil, err, status
+        return nil, err, status, tonumber(code)
     end
     local fine
     fine, err = work.call_hook(pool.functions.on_created, connection)
@@ -180,9 +181,13 @@ function work.fulfil(pool, reservation, connection, event)
 end
 
 -- Tells that a dial failed: the status; `event` is the answer.
-function work.fail(pool, reservation, status, err, event)
-    return C.ncp_pool_fail(pool.work_ptr, reservation, status, errors.keep(err),
-        tostring(err), event)
+function work.fail(pool, reservation, status, err, code, event)
+    local text = tostring(err)
+    if code then
+        text = ("%s (%d)"):format(text, code)
+    end
+    return C.ncp_pool_fail(pool.work_ptr, reservation, status, errors.keep(err, code),
+        text, event)
 end
 
 -- Starts a task of the pool, which counts as something that has not ended yet.
@@ -200,9 +205,9 @@ end
 -- function does not keep it: what comes too late is closed.
 local function make_for(job)
     local pool = job.pool
-    local connection, err, status = work.make(pool, job.request)
+    local connection, err, status, code = work.make(pool, job.request)
     if not job.late then
-        job.connection, job.err, job.status = connection, err, status
+        job.connection, job.err, job.status, job.code = connection, err, status, code
         pool.machine.host:post(job.slot)
     elseif connection then
         close_connection(pool, connection, "pool_closed")
@@ -214,7 +219,7 @@ local function make_in_time(pool, request)
     local job = {pool = pool, request = request, slot = host:slot()}
     host:spawn(make_for, job)
     if host:wait(job.slot, request.creation_ms) then
-        return job.connection, job.err, job.status
+        return job.connection, job.err, job.status, job.code
     end
     job.late = true
     return nil, TIMED_OUT, EDIAL
@@ -226,10 +231,10 @@ local function dial_task(pool, reservation, request)
     local again
     repeat
         again = false
-        local connection, err, status = make_in_time(pool, request)
+        local connection, err, status, code = make_in_time(pool, request)
         if connection then
             work.fulfil(pool, reservation, connection, event)
-        elseif work.fail(pool, reservation, status, err, event) == OK
+        elseif work.fail(pool, reservation, status, err, code, event) == OK
             and event.type == DIAL then
             again = true
             reservation, request = tonumber(event.lease), work.request_of(pool, event)
@@ -279,26 +284,73 @@ local function reason_of(event)
     return ffi.string(C.ncp_reason_text(event.reason))
 end
 
+-- A failure that no caller is told of.
+local function log_failure(pool, what, connection, err)
+    local log = pool.functions.log
+    if log and pool:option("log_level") >= constants.NCP_LOG_WARN then
+        pcall(log, constants.NCP_LOG_WARN, ("event=hook_failed hook=%s error=%q"):format(
+            what, tostring(err)):gsub("\\?\n", " "), connection.id)
+    end
+end
+
+-- Closes what the pool let go: true, or false and the error of the function `close`.
+function work.close(pool, connection, reason)
+    local fine, err = work.call_hook(pool.functions.on_close, connection, reason)
+    if not fine then
+        log_failure(pool, "on_close", connection, err)
+    end
+    if connection.lease ~= 0 and connection.fd >= 0 then
+        connection:take_away()
+        return true
+    end
+    connection.lease = 0
+    pool.connections[connection.handle] = nil
+    return close_connection(pool, connection, reason)
+end
+
+-- The holder gave back what had been taken away: the rest of the close.
+function work.close_taken(pool, connection)
+    connection.taken = 0
+    pool.connections[connection.handle] = nil
+    return close_connection(pool, connection, "leaked")
+end
+
 local function close_task(pool, connection, reason)
-    work.call_hook(pool.functions.on_close, connection, reason)
-    close_connection(pool, connection, reason)
+    local fine, err = work.close(pool, connection, reason)
+    if not fine then
+        log_failure(pool, "close", connection, err)
+    end
     task_ended(pool)
 end
 
-work[constants.NCP_EVENT_CLOSE] = function(pool, event)
-    local handle = tonumber(event.handle)
-    local connection = pool:known(handle, tonumber(event.conn_id))
-    pool.connections[handle] = nil
+-- What a call of the user closes is closed in its task, after the others were served:
+-- `closes` collects it. Otherwise each close is a task of its own.
+work[constants.NCP_EVENT_CLOSE] = function(pool, event, closes)
+    local connection = pool:known(tonumber(event.handle), tonumber(event.conn_id))
     if not connection then
         return
     end
-    connection.lease = 0 -- whoever has it has it no more
-    if pool.functions.on_close or pool.functions.close then
-        start(pool, close_task, connection, reason_of(event))
-    else
-        connection:close_fd()
+    local functions = pool.functions
+    if not functions.on_close and not functions.close then
+        work.close(pool, connection, nil)
         pool:changed()
+    elseif closes and closes.pool == pool then
+        closes[#closes + 1] = {connection, reason_of(event)}
+    else
+        start(pool, close_task, connection, reason_of(event))
     end
+end
+
+-- Does what was collected: true, or false and the first error.
+function work.close_all(pool, closes)
+    local all_fine, first = true, nil
+    for _, one in ipairs(closes) do
+        local fine, err = work.close(pool, one[1], one[2])
+        if not fine and all_fine then
+            all_fine, first = false, err
+        end
+    end
+    return all_fine, first
 end
 
 -- -------------------------------------------------------------------------- telling
