@@ -70,14 +70,17 @@ def generate(check):
     try:
         projects.ask_library(project)
     except library.Unbuilt as error:
-        complaints.append(f"{error}\nthe core does not compile: what needs its "
-                          "tables is left as it is")
+        complaints.append(f"{error}\nthe core does not compile: what is made of "
+                          "it is left as it is")
     found = outputs(project)
     try:
         found.update(ffi_source(project, may_install=not check))
     except emit.Unavailable as error:
         complaints.append(f"{python.SOURCE} is stale, and {error}: install "
                           "bindings/gen/requirements.txt, then " + AGAIN)
+    except emit.Rejected as error:
+        complaints.append(f"{error}\nCFFI does not take the declarations: look"
+                          f" at {python.FOLDER}/_glue.cdef.txt")
     if check:
         complaints += [f"{path} is stale: {AGAIN}" for path in stale(found)]
     else:

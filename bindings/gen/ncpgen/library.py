@@ -9,6 +9,8 @@ import tempfile
 ASK = pathlib.Path(__file__).resolve().parents[1] / "tables.c"
 FLAGS = ["-std=c11", "-O0", "-w", "-pthread"]
 
+SHOWN = 12  # lines of the compiler's complaints
+
 
 class Unbuilt(Exception):
     """The core does not compile at the moment."""
@@ -24,7 +26,7 @@ def tables(include, amalgamation):
                    f"-I{include}", "-o", str(program), str(core), str(ASK)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
-            raise Unbuilt(done.stderr)
+            raise Unbuilt("\n".join(done.stderr.splitlines()[:SHOWN]))
         printed = subprocess.run([str(program)], check=True,
                                  capture_output=True, text=True).stdout
     return parse(printed)

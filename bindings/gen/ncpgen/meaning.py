@@ -24,7 +24,7 @@ def add(header):
     habits = _habits(header.functions, opaque)
     for item in header.functions:
         item.codes = sorted(_codes(item, by_name, set()))
-        item.gives = _gives(item, by_name)
+        item.gives = _gives(item, by_name, set())
         item.threads = _threads(item, habits)
 
 
@@ -108,7 +108,7 @@ def _codes(item, by_name, seen):
     return found
 
 
-def _gives(item, by_name):
+def _gives(item, by_name, seen):
     if item.returns == "void":
         return "nothing"
     if item.returns.endswith("*"):
@@ -119,9 +119,9 @@ def _gives(item, by_name):
     if doc.errors or re.search(r"\bNCP_OK\b", doc.returns):
         return "status"
     like = LIKE.search(_said(item))
-    if like and not re.match(r"(\d|the )", doc.returns):
-        return by_name[like.group(1)].gives or _gives(by_name[like.group(1)],
-                                                      by_name)
+    other = like and by_name[like.group(1)]
+    if other and other.name not in seen and not re.match(r"\d", doc.returns):
+        return _gives(other, by_name, seen | {item.name})
     return "value or error" if item.codes else "value"
 
 

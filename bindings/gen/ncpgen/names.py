@@ -52,7 +52,7 @@ def _is_function(head):
 
 
 def _of(head, body):
-    tag = re.match(rf"(?:typedef\s+)?(struct|union|enum)\s+({WORD})?", head)
+    tag = re.match(rf"(?:typedef\s+)?(struct|union|enum)\b\s*({WORD})?", head)
     found = []
     if tag and body and "(" not in head and "=" not in head:
         found += [tag.group(2)] if tag.group(2) else []
@@ -62,8 +62,9 @@ def _of(head, body):
         named = re.search(rf"\(\*({WORD})\)|({WORD})\s*$", head)
         found.append(named.group(1) or named.group(2))
     elif re.search(r"\bstatic\b", head):
+        pointer = re.search(rf"\(\s*\*\s*(?:const\s+)?({WORD})", head)
         before = re.split(r"[=(\[]", head)[0]
-        found.append(re.search(rf"({WORD})\s*$", before).group(1))
+        found.append((pointer or re.search(rf"({WORD})\s*$", before)).group(1))
     return found
 
 

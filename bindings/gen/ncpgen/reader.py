@@ -129,15 +129,18 @@ class Reader:
         nodes = [node for node in tree.ext
                  if node.coord.file == self.source.path]
         statements = self.source.statements
-        if len(nodes) != len(statements):
-            for node, statement in zip(nodes, statements):
-                if node.coord.line > self.source.line_at(statement.end):
-                    break
-            self.source.refuse(
-                statement.line, "one declaration a statement: write each on "
-                "its own")
+        for statement in statements:
+            if self._declared_by(statement, nodes) != 1:
+                self.source.refuse(statement.line, "one declaration a"
+                                   " statement; write each on its own")
         return [item for node, statement in zip(nodes, statements)
                 for item in [self._declaration(node, statement)] if item]
+
+    def _declared_by(self, statement, nodes):
+        """How many declarations begin in the lines of a statement."""
+        last = self.source.line_at(statement.end - 1)
+        return sum(statement.line <= node.coord.line <= last
+                   for node in nodes)
 
     def _declaration(self, node, statement):
         place = self._place(statement.start)
@@ -193,7 +196,7 @@ class Reader:
         return list(zip(starts, starts[1:] + [statement.end]))
 
     def _struct(self, node, statement, place):
-        fields, at = [], 0
+        fields, at, widest = [], 0, 1
         offsets = self._offsets([each.name for each in node.decls], statement)
         for each, (start, stop) in zip(node.decls, offsets):
             declared, count = each.type, 0
@@ -201,8 +204,13 @@ class Reader:
                 declared, count = declared.type, int(declared.dim.value)
             kind = spell(declared)
             size = POINTER if kind.endswith("*") else SIZES[kind]
-            at = (at + size - 1) // size * size
+            at = _round_up(at, size)
+            widest = max(widest, size)
             fields.append(model.Field(each.name, kind, count, at, size,
                                       self._trailing(start, stop)))
             at += size * max(count, 1)
-        return model.Struct(node.name, *place, fields, at)
+        return model.Struct(node.name, *place, fields, _round_up(at, widest))
+
+
+def _round_up(number, to):
+    return (number + to - 1) // to * to

@@ -82,8 +82,8 @@ def files(project):
     found = {
         "go/zz_constants.go": constants(project),
         "go/netconnpool.h": project.text(place.HEADER),
-        "go/netconnpool_core.c": CONSTRAINT + project.amalgamation,
     }
-    if project.header.library:
+    if project.header.library:  # then it compiles, too
         found["go/zz_errors.go"] = errors(project)
+        found["go/netconnpool_core.c"] = CONSTRAINT + project.amalgamation
     return found
