@@ -1,0 +1,202 @@
+-- A pool of a worker: what every pull pool can do, with cosockets for connections.
+--
+-- SPDX-License-Identifier: BSD-3-Clause
+local constants = require("netconnpool.constants")
+local leases = require("netconnpool.lease")
+local pull = require("netconnpool.pull")
+local resty_leases = require("resty.netconnpool.lease")
+local phase = require("resty.netconnpool.phase")
+local slots = require("resty.netconnpool.slot")
+
+local pcall, setmetatable, tonumber = pcall, setmetatable, tonumber
+
+local pool = setmetatable({}, {__index = pull})
+pool.__index = pool
+pool.__tostring = pull.__tostring
+
+local adopt = resty_leases.adopt
+local take_client = resty_leases.take_client
+local check_wait, can_wait = phase.check_wait, phase.can_wait
+local DEFAULT = constants.NCP_TIMEOUT_DEFAULT
+
+-- ---------------------------------------------------------------------- borrowing
+
+-- Borrows a connection: a lease; or nil, an error, the short name of the status. The
+-- limit is in milliseconds (nil: the option get_timeout; 0: an idle one or none; below
+-- 0: no limit), or a table as in pool:get(). Waits without blocking the worker, so
+-- only in phases that can wait.
+function pool:acquire(timeout_ms)
+    if can_wait() then
+        return self:get(timeout_ms)
+    end
+    local _, why = check_wait("acquire()")
+    return nil, why, "state"
+end
+
+-- Borrows an idle connection or none, in any phase.
+function pool:try_acquire()
+    return self:try()
+end
+
+local function has_idle_only(timeout_ms)
+    return timeout_ms ~= DEFAULT and timeout_ms == 0
+end
+
+-- All ways to borrow end here.
+function pool:borrow(protocol, ip, timeout_ms, tag, cancel)
+    if not has_idle_only(timeout_ms) and not can_wait() then
+        local _, why = check_wait("a get")
+        return nil, why, "state"
+    end
+    return self.machine:get(self, protocol, ip, timeout_ms, tag, cancel)
+end
+
+local base_lend = pull.lend
+
+-- A connection that another Lua state made (lua_code_cache off) has no slot here yet.
+function pool:lend(number, connection, id)
+    if not connection.object and self.target then
+        connection.object = slots.new(self.target)
+    end
+    return adopt(base_lend(self, number, connection, id))
+end
+
+-- -------------------------------------------------------------------- giving back
+
+-- How long nginx may keep what is idle; the pool may not be complete yet.
+local function keep_ms(self, slot)
+    return slot:keep_ms(self.idle_ms or 0, self.lifetime_ms or 0)
+end
+
+local function keep(self, lease, client)
+    local _, number, connection = leases.parts(lease)
+    if connection.lease ~= number then -- it was taken away meanwhile
+        pcall(client.close, client)
+        return
+    end
+    local slot = connection.object
+    if connection.unfit ~= 0 then
+        pcall(client.close, client)
+    elseif not slot:keep(client, keep_ms(self, slot)) then
+        connection.unfit = 1
+    end
+end
+
+-- Gives a connection back: its client is kept alive under the name of its slot; one
+-- that cannot be (it was closed, or has an answer nobody read) is closed.
+function pool:put(lease)
+    local client = self.target and leases.is(lease) and take_client(lease)
+    if not client then
+        return pull.put(self, lease)
+    end
+    keep(self, lease, client)
+    local ok, err, name = pull.put(self, lease)
+    if ok then
+        return true
+    end
+    local _, _, connection = leases.parts(lease)
+    self.machine.host:spawn(slots.evict, connection.object)
+    return nil, err, name
+end
+
+-- Ends a lease by closing the connection.
+function pool:discard(lease)
+    local client = self.target and leases.is(lease) and take_client(lease)
+    if client then
+        pcall(client.close, client)
+    end
+    return pull.discard(self, lease)
+end
+
+-- The holder closes the connection itself, now.
+function pool:close_lease(lease)
+    local client = self.target and leases.is(lease) and take_client(lease)
+    if client then
+        pcall(client.close, client)
+    end
+    return pull.close_lease(self, lease)
+end
+
+-- ----------------------------------------------------------------------- steering
+
+-- What nginx has to know of the options.
+function pool:read_limits()
+    self.idle_ms = tonumber(self:option("idle_timeout")) or 0
+    self.lifetime_ms = tonumber(self:option("max_lifetime")) or 0
+end
+
+function pool:set(name, value)
+    local ok, err, status = pull.set(self, name, value)
+    self:read_limits()
+    return ok, err, status
+end
+
+-- The counters by name; besides `lost` (leases the collector found) and `renewed`
+-- (connections that nginx had dropped and that were made anew by their borrower).
+function pool:stats()
+    local snapshot, err, name = pull.stats(self)
+    if snapshot then
+        snapshot.renewed = self.renewals
+    end
+    return snapshot, err, name
+end
+
+-- --------------------------------------------------------------------- making one
+
+-- The functions of a pool whose connections are cosockets; `check` is
+-- the user's, if any. Its second result has to be given to adopt().
+function pool.functions(target, check)
+    local functions, made = {}, {}
+
+    function functions.dial(request)
+        local slot = slots.new(target)
+        if ngx.worker.exiting() then
+            return slot, target.about -- nginx keeps nothing now: connect() dials
+        end
+        local client, why = slot:connect(nil, request.creation_ms)
+        if not client then
+            return nil, why
+        end
+        local kept
+        kept, why = slot:keep(client, keep_ms(request.pool, slot))
+        if not kept then
+            return nil, why
+        end
+        slot.seen, slot.fresh = true, true
+        return slot, target.about
+    end
+
+    function functions.close(connection)
+        if connection.object then
+            connection.object:evict()
+        end
+    end
+
+    -- One that another Lua state made went with it.
+    function functions.check(connection, timeout_ms)
+        local slot = connection.object
+        if not slot then
+            return false
+        elseif not check then
+            return slot:is_kept(keep_ms(made.pool or made, slot))
+        end
+        return slot:check(check, keep_ms(made.pool or made, slot), timeout_ms)
+    end
+
+    return functions, made
+end
+
+-- Makes a pool of the machine one of nginx's.
+function pool.adopt(self, target, made)
+    if made then
+        made.pool = self
+    end
+    self.target = target
+    self.renewals = 0
+    setmetatable(self, pool)
+    self:read_limits()
+    return self
+end
+
+
+return pool
