@@ -144,6 +144,19 @@ void ncp__conn_abandoned(ncp_pool *pool, uint32_t index)
         (void)let_go(&conn, copy.reason);
 }
 
+void ncp__conn_examine(const ncp_pool *pool, struct ncp__made *made)
+{
+    if (ncp__pool_num(pool, NCP_OPTION_RESTORE_BLOCKING) != 0 && made->fd >= 0)
+        made->nonblocking = ncp__net.nonblocking(made->fd) == 1;
+    made->datagram = ncp__is_datagram(made->fd);
+}
+
+void ncp__conn_created(const ncp_pool *pool, const struct ncp__slot *slot)
+{
+    ncp__log(pool, NCP_LOG_DEBUG, slot->id, "event=create protocol=%s ip=%s",
+             ncp_protocol_text(slot->protocol), ncp_ip_text(slot->ip));
+}
+
 bool ncp__is_datagram(int fd)
 {
     int protocol = NCP_PROTOCOL_UNKNOWN, ip;

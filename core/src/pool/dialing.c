@@ -218,10 +218,7 @@ static int created(ncp_pool *pool, uint32_t index, ncp_dial *dial)
     struct ncp__engine *engine = &pool->engine;
     struct ncp__acts acts = NCP__NO_ACTS;
 
-    if (ncp__pool_num(pool, NCP_OPTION_RESTORE_BLOCKING) != 0 &&
-        dial->made.fd >= 0)
-        dial->made.nonblocking = ncp__net.nonblocking(dial->made.fd) == 1;
-    dial->made.datagram = ncp__is_datagram(dial->made.fd);
+    ncp__conn_examine(pool, &dial->made);
     ncp__engine_dialed(engine, index, &dial->made, ncp__engine_now(engine),
                        &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
@@ -242,8 +239,7 @@ static void succeed(ncp_pool *pool, uint32_t index)
     const struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__acts acts = NCP__NO_ACTS;
 
-    ncp__log(pool, NCP_LOG_DEBUG, slot->id, "event=create protocol=%s ip=%s",
-             ncp_protocol_text(slot->protocol), ncp_ip_text(slot->ip));
+    ncp__conn_created(pool, slot);
     if (slot->dial_kind == NCP__DIAL_BOUND)
         (void)ncp__engine_bound_connected(engine, index,
                                           ncp__engine_now(engine), &acts);

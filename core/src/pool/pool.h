@@ -183,6 +183,10 @@ int ncp__conn_close(const struct ncp_conn *conn, int reason);
 bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
                          enum ncp__state state, int reason,
                          struct ncp__slot *copy);
+/* Finds out what a socket that was just dialed is like. */
+void ncp__conn_examine(const ncp_pool *pool, struct ncp__made *made);
+/* Logs that a connection joins the pool. */
+void ncp__conn_created(const ncp_pool *pool, const struct ncp__slot *slot);
 /* Whether it is a UDP socket. */
 bool ncp__is_datagram(int fd);
 /* The borrower of such a lease put it: the caller owns the slot. */

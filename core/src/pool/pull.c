@@ -699,6 +699,7 @@ static int fulfil(ncp_pool *pool, uint32_t index, const struct ncp__made *made,
     struct pending pending;
 
     ncp__engine_dialed(engine, index, made, now_ns, &acts);
+    ncp__conn_created(pool, ncp__engine_slot(engine, index));
     if (owner == NULL) {
         ncp__engine_connected(engine, index, now_ns, &acts);
         ncp__pool_act(pool, &acts, NCP__NO_SLOT);
@@ -724,6 +725,7 @@ int ncp_pool_fulfil(ncp_pool *pool, ncp_lease reservation, uint64_t handle,
     if (rc != NCP_OK)
         return rc;
     ncp__pool_hold(pool);
+    ncp__conn_examine(pool, &made);
     rc = fulfil(pool, index, &made, out);
     ncp__pool_settle(pool);
     ncp__pool_release(pool);

@@ -128,6 +128,10 @@ static double event_value(const struct var *var, const char *what)
         return event->ip;
     if (strcmp(what, "status") == 0)
         return event->status;
+    if (strcmp(what, "code") == 0)
+        return (double)event->code;
+    if (strcmp(what, "creation_ms") == 0)
+        return (double)event->creation_ms;
     fail("an event has no fact %s", what);
 }
 

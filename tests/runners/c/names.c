@@ -44,10 +44,12 @@ static const struct word RESULTS[] = {
 };
 
 static const struct word EVENTS[] = {
-    {"NONE", NCP_EVENT_NONE},   {"CONN", NCP_EVENT_CONN},
-    {"DIAL", NCP_EVENT_DIAL},   {"CHECK", NCP_EVENT_CHECK},
-    {"CLOSE", NCP_EVENT_CLOSE}, {"PENDING", NCP_EVENT_PENDING},
-    {"READY", NCP_EVENT_READY}, {"KICK", NCP_EVENT_KICK},
+    {"NONE", NCP_EVENT_NONE},     {"CONN", NCP_EVENT_CONN},
+    {"DIAL", NCP_EVENT_DIAL},     {"CHECK", NCP_EVENT_CHECK},
+    {"CLOSE", NCP_EVENT_CLOSE},   {"PENDING", NCP_EVENT_PENDING},
+    {"READY", NCP_EVENT_READY},   {"KICK", NCP_EVENT_KICK},
+    {"BORROW", NCP_EVENT_BORROW}, {"LEAK", NCP_EVENT_LEAK},
+    {"LOG", NCP_EVENT_LOG},       {"DUE", NCP_EVENT_DUE},
 };
 
 static const struct word PROTOCOLS[] = {{"UNKNOWN", NCP_PROTOCOL_UNKNOWN},

@@ -40,7 +40,7 @@ static void event_kept(struct pool *pool, const char *name,
     var->has_event = true;
     if (event->type == NCP_EVENT_CONN)
         lease_got(var, pool, event->lease);
-    if (event->type == NCP_EVENT_CHECK)
+    if (event->type == NCP_EVENT_CHECK || event->type == NCP_EVENT_BORROW)
         var->conn = conn_by_handle(event->handle);
 }
 
@@ -84,7 +84,8 @@ static void op_acquire(const json_t *step, struct task *task)
 {
     struct pool *pool = step_pool(step);
     int flags = (bool_at(step, "dials") ? NCP_FLAG_DIALS : 0) |
-                (bool_at(step, "try") ? NCP_FLAG_TRY : 0);
+                (bool_at(step, "try") ? NCP_FLAG_TRY : 0) |
+                (bool_at(step, "take") ? NCP_FLAG_TAKE : 0);
     ncp_event out;
     memset(&out, 0x5a, sizeof out);
     int status =
@@ -236,7 +237,8 @@ static void op_release(const json_t *step, struct task *task)
     lease_back(var);
     int count =
         ncp_pool_release(var->pool->pool, var->lease,
-                         bool_at(step, "discard") ? NCP_FLAG_DISCARD : 0,
+                         (bool_at(step, "discard") ? NCP_FLAG_DISCARD : 0) |
+                             (bool_at(step, "hook") ? NCP_FLAG_HOOK : 0),
                          step_queue(step, var->pool), events,
                          (int)int_at(step, "max", EVENTS_MAX), &status);
     expect_status(step, status, "release");
@@ -247,6 +249,31 @@ static void op_kick(const json_t *step, struct task *task)
 {
     (void)task;
     expect_status(step, ncp_queue_kick(step_pool(step)->queue), "kick");
+}
+
+/* Reads lines of log until there are no more. */
+static void op_log_next(const json_t *step, struct task *task)
+{
+    ncp_pool *pool = step_pool(step)->pool;
+    const char *wanted = text_at(step, "contains", "");
+    bool found = *wanted == '\0';
+    int64_t lines = 0;
+    char text[512];
+    int level;
+    uint64_t conn_id;
+    (void)task;
+    while (ncp_pool_log_next(pool, &level, &conn_id, text, sizeof text) > 0) {
+        if (level < NCP_LOG_ERROR || level > NCP_LOG_DEBUG)
+            fail("a line of log has level %d", level);
+        found = found || strstr(text, wanted) != NULL;
+        lines++;
+    }
+    count_check();
+    if (!found)
+        fail("no line of log contains \"%s\"", wanted);
+    if (int_at(step, "lines", lines) != lines)
+        fail("%lld lines of log, expected %lld", (long long)lines,
+             (long long)int_at(step, "lines", lines));
 }
 
 /* ------------------------------------------------------------------- guards */
@@ -284,7 +311,8 @@ static void op_guard_fire(const json_t *step, struct task *task)
 
 const struct step_op steps_pull[] = {
     {"acquire",
-     "op pool as queue want_protocol want_ip timeout_ms tag dials try expect",
+     "op pool as queue want_protocol want_ip timeout_ms tag dials try take "
+     "expect",
      op_acquire},
     {"fulfil", "op from as expect", op_fulfil},
     {"fail", "op from status code text as expect", op_fail},
@@ -295,7 +323,8 @@ const struct step_op steps_pull[] = {
     {"work", "op pool expect", op_work},
     {"poll", "op pool events as", op_poll},
     {"queue_wait", "op pool real_ms events as", op_queue_wait},
-    {"release", "op conn discard queue max events as expect", op_release},
+    {"release", "op conn discard hook queue max events as expect", op_release},
+    {"log_next", "op pool contains lines", op_log_next},
     {"kick", "op pool expect", op_kick},
     {"guard_hold", "op conn", op_guard_hold},
     {"guard_drop", "op conn", op_guard_drop},
