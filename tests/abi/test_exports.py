@@ -1,7 +1,4 @@
 """The libraries export what the headers declare, and nothing else."""
-import re
-
-import exports
 import ncpheader
 
 
@@ -15,15 +12,6 @@ def exported(run, library):
 def test_exports_equal_the_header(run, headers):
     for header, library in headers:
         assert exported(run, library) == sorted(ncpheader.names(header))
-
-
-def test_version_script_is_written_from_the_header(source, headers):
-    for header, _ in headers:
-        path = source / "core" / f"{header.stem}.map"
-        node = re.search(r"^(NETCONNPOOL\w*_[0-9.]+) \{", path.read_text(),
-                         flags=re.M).group(1)
-        assert path.read_text() == exports.script(str(header), node), (
-            f"stale: core/cmake/exports.py {header.name} {node} {path.name}")
 
 
 def test_every_symbol_carries_its_version(run, headers):
@@ -54,9 +42,3 @@ def test_shared_library_says_who_it_is(run, headers):
         assert "NODELETE" in dynamic
         assert "RPATH" not in dynamic
         assert "TEXTREL" not in dynamic
-
-
-def test_a_lost_marker_is_noticed(tmp_path):
-    broken = tmp_path / "broken.h"
-    broken.write_text("NCP_API int ncp_a(void);\nint ncp_b(void);\n")
-    assert exports.names(str(broken)) == ["ncp_a"]
