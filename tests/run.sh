@@ -17,7 +17,7 @@ root=$PWD
 PACKAGES=(
     build-essential cmake ninja-build pkg-config git ca-certificates
     python3 python3-dev python3-yaml python3-jsonschema python3-cffi
-    python3-pycparser python3-pytest
+    python3-pycparser python3-pytest python3-pip python3-mypy
     luajit2:luajit lua5.4 liblua5.4-dev swig golang-go:go
     clang libclang-rt-14-dev clang-format clang-tidy shellcheck
     libcmocka-dev libjansson-dev gcovr spin abigail-tools file strace valgrind
@@ -196,6 +196,12 @@ if ! ncp_install_packages "${PACKAGES[@]}"; then
     exit 1
 fi
 ended "all there"
+
+if [ "$mode" != soak ]; then
+    step "what is generated is what the header says"
+    "$NCP_PYTHON" bindings/gen/gen.py --check >build/gen.log 2>&1
+    verdict $? build/gen.log
+fi
 
 if [ "$mode" = soak ]; then
     step "long stress runs (release)"
