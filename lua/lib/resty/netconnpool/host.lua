@@ -20,7 +20,9 @@ local sleep = ngx.sleep
 local timer_at = ngx.timer.at
 local now = sys.now
 
-local host = {}
+-- A put may be made where nothing can wait (a log handler, say): what it closes is
+-- closed by the crew.
+local host = {spawns_closes = true}
 host.__index = host
 
 local FAR_S = 20 * 86400 -- below 2^31 ms
