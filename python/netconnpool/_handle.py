@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -66,7 +67,7 @@ class DialError:
 class Handle(Generic[C]):
     """A pool of the library, and the host that belongs to it."""
 
-    _c: CData | None = None
+    _c: CData = ffi.NULL  # until there is a pool
     _host: Host
 
     def __init__(self, config: CData, host: Host) -> None:
@@ -77,7 +78,7 @@ class Handle(Generic[C]):
 
         def is_closed() -> bool:
             pool = myself()
-            return pool is None or (pool._c is not None and pool.is_closed)
+            return pool is None or pool.is_closed
 
         host.is_closed = is_closed
         out = ffi.new("ncp_pool **")
@@ -91,9 +92,13 @@ class Handle(Generic[C]):
             host.clock._serves(self)
 
     def __del__(self) -> None:
-        if self._c is not None and not lib.ncp_py_is_shut():
-            self._host.last_days()
-            lib.ncp_pool_free(self._c)
+        if not self._c or lib.ncp_py_is_shut():
+            return
+        if not self.is_closed:
+            text = f"a pool was not closed: {self!r}"
+            warnings.warn(text, ResourceWarning, source=self)
+        self._host.last_days()
+        lib.ncp_pool_free(self._c)
 
     # ------------------------------------------------------------------- failures
 
@@ -271,7 +276,7 @@ class Handle(Generic[C]):
 
     def __repr__(self) -> str:
         name = f" {self._host.name!r}" if self._host.name else ""
-        if self._c is None:
+        if not self._c:
             return f"<{type(self).__name__}{name} that was refused>"
         return (
             f"<{type(self).__name__}{name} active={self.active_count} "

@@ -194,8 +194,10 @@ class Host:
         self._free: list[int] = []
         self._handles = itertools.count(1)
         self._timeouts: dict[int, float | None] = {}
+        #: Whether the library calls back (push) or hands out work (pull).
+        self.push = False
         self._set_functions(connect, acceptor, hooks)
-        _hosts[self.number] = self
+        _resting[self.number] = self
 
     def _set_functions(
         self,
@@ -234,7 +236,9 @@ class Host:
         self.name = ffi.string(text).decode(errors="replace")
         if self.clock is not None:
             lib.ncp_py_set_clock(config, self.clock._cell)
+        self.push = push
         if push:
+            _hosts[self.number] = self
             self._set_callbacks(config)
 
     def _set_callbacks(self, config: CData) -> None:
@@ -481,14 +485,14 @@ class Host:
     # ----------------------------------------------------------------------- life
 
     def rest(self) -> None:
-        """The pool is closed: from now on it may go with whoever knows it, even
-        where its hooks know the pool."""
-        if _hosts.pop(self.number, None) is not None:
-            _resting[self.number] = self
+        """The pool is closed: from now on its host may go with whoever knows it,
+        even where its hooks know the pool."""
+        _hosts.pop(self.number, None)
 
     def last_days(self) -> None:
         """The pool is being given back: its last callbacks are still to come."""
-        _hosts[self.number] = self
+        if self.push:
+            _hosts[self.number] = self
 
     def forget_inherited(self) -> None:
         """In a forked child: the connections are the parent's. The library has
@@ -503,7 +507,9 @@ class Host:
         self.inherited.update(id(raw) for raw in inherited)
         for raw in inherited:
             if isinstance(raw, socket.socket):
-                raw.detach()
+                fd = raw.detach()
+                if fd >= 0 and not self.push:
+                    os.close(fd)
         _keep_for_ever(inherited)
 
 
@@ -528,7 +534,8 @@ def fit(result: object) -> bool:
 # --------------------------------------------------------------- hosts by number
 
 _numbers = itertools.count(1)
-# An open pool keeps its host; a closed one may go with what knows it.
+# The library keeps the host of an open push pool; the others belong to who knows
+# them, and are here to be found by a forked child.
 _hosts: dict[int, Host] = {}
 _resting: weakref.WeakValueDictionary[int, Host] = weakref.WeakValueDictionary()
 
@@ -539,7 +546,7 @@ def _find(number: int) -> Host | None:
 
 def hosts() -> list[Host]:
     """Every host there is."""
-    return [*_hosts.values(), *_resting.values()]
+    return list({*_hosts.values(), *_resting.values()})
 
 
 _immortal: list[Any] = []

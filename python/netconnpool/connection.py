@@ -11,6 +11,7 @@ from netconnpool._ffi import ffi, lib
 
 if TYPE_CHECKING:
     from netconnpool._handle import Handle
+    from netconnpool.pool import Pool
 
 C = TypeVar("C")
 
@@ -181,6 +182,7 @@ class Connection(Lease[C]):
 
     __slots__ = ("_code", "_instruction")
 
+    _pool: Pool[C]
     _code: types.CodeType
     _instruction: int
 

@@ -34,47 +34,50 @@ __all__ = [
 ]
 
 
+_Statuses = tuple[Status, ...]
+
+
 class PoolError(Exception):
     """Something that a pool could not do."""
 
     #: Which one, as the library says it.
     status: Status = Status.EUSER
-    _statuses: ClassVar[tuple[Status, ...]] = ()
+    _statuses: ClassVar[_Statuses] = ()
 
 
 class PoolTimeout(PoolError, TimeoutError):
     """No connection came in time."""
 
     status = Status.ETIMEOUT
-    _statuses = (Status.ETIMEOUT,)
+    _statuses: ClassVar[_Statuses] = (Status.ETIMEOUT,)
 
 
 class PoolClosed(PoolError):
     """The pool is closed."""
 
     status = Status.ECLOSED
-    _statuses = (Status.ECLOSED,)
+    _statuses: ClassVar[_Statuses] = (Status.ECLOSED,)
 
 
 class PoolExhausted(PoolError):
     """Nothing is idle, and no waiting was asked for."""
 
     status = Status.EEXHAUSTED
-    _statuses = (Status.EEXHAUSTED, Status.EMAXCONN)
+    _statuses: ClassVar[_Statuses] = (Status.EEXHAUSTED, Status.EMAXCONN)
 
 
 class TooManyWaiters(PoolExhausted):
     """``max_waiters`` callers wait already."""
 
     status = Status.EWAITERS
-    _statuses = (Status.EWAITERS,)
+    _statuses: ClassVar[_Statuses] = (Status.EWAITERS,)
 
 
 class ConnectFailed(PoolError, ConnectionError):
     """A connection could not be made. ``__cause__`` is what the dialer threw."""
 
     status = Status.EDIAL
-    _statuses = (Status.EDIAL,)
+    _statuses: ClassVar[_Statuses] = (Status.EDIAL,)
 
 
 class NoMatchingConnection(ConnectFailed):
@@ -82,21 +85,21 @@ class NoMatchingConnection(ConnectFailed):
     wanted."""
 
     status = Status.ENOPROTO
-    _statuses = (Status.ENOPROTO, Status.ENOIP)
+    _statuses: ClassVar[_Statuses] = (Status.ENOPROTO, Status.ENOIP)
 
 
 class BreakerOpen(ConnectFailed):
     """The circuit breaker is open: too many dials failed in a row."""
 
     status = Status.EBREAKER
-    _statuses = (Status.EBREAKER,)
+    _statuses: ClassVar[_Statuses] = (Status.EBREAKER,)
 
 
 class HookFailed(PoolError):
     """A hook refused the connection. ``__cause__`` is what it threw."""
 
     status = Status.EHOOK
-    _statuses = (Status.EHOOK, Status.EUSER)
+    _statuses: ClassVar[_Statuses] = (Status.EHOOK, Status.EUSER)
 
 
 class CloseFailed(PoolError):
@@ -104,7 +107,7 @@ class CloseFailed(PoolError):
     what was thrown."""
 
     status = Status.ECLOSEHOOK
-    _statuses = (Status.ECLOSEHOOK,)
+    _statuses: ClassVar[_Statuses] = (Status.ECLOSEHOOK,)
 
 
 class InvalidConnection(PoolError):
@@ -112,63 +115,63 @@ class InvalidConnection(PoolError):
     used after it was given back; or a dialer that returned nothing."""
 
     status = Status.EINVALIDCONN
-    _statuses = (Status.EINVALIDCONN, Status.ECONNCLOSED, Status.EUNHEALTHY)
+    _statuses: ClassVar[_Statuses] = (Status.EINVALIDCONN, Status.ECONNCLOSED, Status.EUNHEALTHY)
 
 
 class ConnectionLeaked(PoolError):
     """The connection had been taken away, because it was kept for too long."""
 
     status = Status.ELEAKED
-    _statuses = (Status.ELEAKED,)
+    _statuses: ClassVar[_Statuses] = (Status.ELEAKED,)
 
 
 class GetCanceled(PoolError):
     """The caller canceled the get."""
 
     status = Status.ECANCELED
-    _statuses = (Status.ECANCELED,)
+    _statuses: ClassVar[_Statuses] = (Status.ECANCELED,)
 
 
 class InvalidArgument(PoolError, ValueError):
     """An argument has a value that is not possible."""
 
     status = Status.EINVAL
-    _statuses = (Status.EINVAL, Status.EUNSUPPORTEDIP, Status.EUNSUPPORTEDPROTO)
+    _statuses: ClassVar[_Statuses] = (Status.EINVAL, Status.EUNSUPPORTEDIP, Status.EUNSUPPORTEDPROTO)
 
 
 class InvalidConfig(PoolError, ValueError):
     """The configuration is refused; the text says what to change."""
 
     status = Status.EINVALIDCONFIG
-    _statuses = (Status.EINVALIDCONFIG,)
+    _statuses: ClassVar[_Statuses] = (Status.EINVALIDCONFIG,)
 
 
 class NotPossible(PoolError):
     """Not possible for this pool, or not now."""
 
     status = Status.ESTATE
-    _statuses = (Status.ESTATE, Status.EAGAIN)
+    _statuses: ClassVar[_Statuses] = (Status.ESTATE, Status.EAGAIN)
 
 
 class NotFound(PoolError, LookupError):
     """There is nothing of that name."""
 
     status = Status.ENOTFOUND
-    _statuses = (Status.ENOTFOUND,)
+    _statuses: ClassVar[_Statuses] = (Status.ENOTFOUND,)
 
 
 class OutOfMemory(PoolError, MemoryError):
     """There is not enough memory."""
 
     status = Status.ENOMEM
-    _statuses = (Status.ENOMEM,)
+    _statuses: ClassVar[_Statuses] = (Status.ENOMEM,)
 
 
 class SystemFailed(PoolError):
     """A system call failed."""
 
     status = Status.ESYS
-    _statuses = (Status.ESYS,)
+    _statuses: ClassVar[_Statuses] = (Status.ESYS,)
 
 
 def _family(parent: type[PoolError]) -> list[type[PoolError]]:

@@ -322,7 +322,10 @@ class Pool(_handle.Handle[C]):
         """Completes a connection that is not found by its token alone."""
         handle = ffi.new("uint64_t *")
         self._check(lib.ncp_lease_handle(self._c, conn.lease, handle))
-        conn.raw = self._host.objects[handle[0]]
+        conn.raw = self._host.objects.get(handle[0], GONE)
+        if conn.raw is GONE:  # it was closed under its borrower at once
+            self._give_back(conn, True)
+            raise self._error(Status.ECONNCLOSED)
         if self._host.captures_stacks:
             stack = traceback.format_stack(_getframe(2))
             self._stacks[conn.lease] = "".join(stack)
