@@ -4647,6 +4647,10 @@ int ncp__conn_close(const struct ncp_conn *conn, int reason);
 bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
                          enum ncp__state state, int reason,
                          struct ncp__slot *copy);
+/* Finds out what a socket that was just dialed is like. */
+void ncp__conn_examine(const ncp_pool *pool, struct ncp__made *made);
+/* Logs that a connection joins the pool. */
+void ncp__conn_created(const ncp_pool *pool, const struct ncp__slot *slot);
 /* Whether it is a UDP socket. */
 bool ncp__is_datagram(int fd);
 /* The borrower of such a lease put it: the caller owns the slot. */
@@ -5790,6 +5794,19 @@ void ncp__conn_abandoned(ncp_pool *pool, uint32_t index)
         (void)let_go(&conn, copy.reason);
 }
 
+void ncp__conn_examine(const ncp_pool *pool, struct ncp__made *made)
+{
+    if (ncp__pool_num(pool, NCP_OPTION_RESTORE_BLOCKING) != 0 && made->fd >= 0)
+        made->nonblocking = ncp__net.nonblocking(made->fd) == 1;
+    made->datagram = ncp__is_datagram(made->fd);
+}
+
+void ncp__conn_created(const ncp_pool *pool, const struct ncp__slot *slot)
+{
+    ncp__log(pool, NCP_LOG_DEBUG, slot->id, "event=create protocol=%s ip=%s",
+             ncp_protocol_text(slot->protocol), ncp_ip_text(slot->ip));
+}
+
 bool ncp__is_datagram(int fd)
 {
     int protocol = NCP_PROTOCOL_UNKNOWN, ip;
@@ -6166,10 +6183,7 @@ static int created(ncp_pool *pool, uint32_t index, ncp_dial *dial)
     struct ncp__engine *engine = &pool->engine;
     struct ncp__acts acts = NCP__NO_ACTS;
 
-    if (ncp__pool_num(pool, NCP_OPTION_RESTORE_BLOCKING) != 0 &&
-        dial->made.fd >= 0)
-        dial->made.nonblocking = ncp__net.nonblocking(dial->made.fd) == 1;
-    dial->made.datagram = ncp__is_datagram(dial->made.fd);
+    ncp__conn_examine(pool, &dial->made);
     ncp__engine_dialed(engine, index, &dial->made, ncp__engine_now(engine),
                        &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
@@ -6190,8 +6204,7 @@ static void succeed(ncp_pool *pool, uint32_t index)
     const struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__acts acts = NCP__NO_ACTS;
 
-    ncp__log(pool, NCP_LOG_DEBUG, slot->id, "event=create protocol=%s ip=%s",
-             ncp_protocol_text(slot->protocol), ncp_ip_text(slot->ip));
+    ncp__conn_created(pool, slot);
     if (slot->dial_kind == NCP__DIAL_BOUND)
         (void)ncp__engine_bound_connected(engine, index,
                                           ncp__engine_now(engine), &acts);
@@ -6505,6 +6518,8 @@ struct entry {
 };
 
 struct ncp_guard {
+    int refs; /* a guard belongs to one thread */
+    bool fired;
     struct entry *entries;
 };
 
@@ -6513,7 +6528,23 @@ int ncp_guard_new(ncp_guard **out)
     if (out == NULL)
         return NCP_EINVAL;
     *out = ncp__alloc(sizeof(**out));
-    return *out == NULL ? NCP_ENOMEM : NCP_OK;
+    if (*out == NULL)
+        return NCP_ENOMEM;
+    (*out)->refs = 1;
+    return NCP_OK;
+}
+
+ncp_guard *ncp_guard_ref(ncp_guard *guard)
+{
+    if (guard != NULL)
+        guard->refs++;
+    return guard;
+}
+
+static void unref(ncp_guard *guard)
+{
+    if (--guard->refs == 0)
+        ncp__free(guard);
 }
 
 int ncp_guard_hold(ncp_guard *guard, ncp_pool *pool, ncp_lease lease,
@@ -6521,6 +6552,8 @@ int ncp_guard_hold(ncp_guard *guard, ncp_pool *pool, ncp_lease lease,
 {
     if (guard == NULL || pool == NULL)
         return NCP_EINVAL;
+    if (guard->fired)
+        return NCP_ESTATE;
     struct entry *entry = ncp__alloc(sizeof(*entry));
     if (entry == NULL)
         return NCP_ENOMEM;
@@ -6548,12 +6581,8 @@ int ncp_guard_drop(ncp_guard *guard, ncp_pool *pool, ncp_lease lease,
 }
 
 /* What was given back meanwhile is refused as stale, which is as it should. */
-void ncp_guard_fire(void *memory)
+static void give_all_back(ncp_guard *guard)
 {
-    ncp_guard *guard = memory;
-
-    if (guard == NULL)
-        return;
     bool before = ncp__service_defer_closes(true);
     while (guard->entries != NULL) {
         struct entry *entry = guard->entries;
@@ -6566,7 +6595,25 @@ void ncp_guard_fire(void *memory)
         ncp__free(entry);
     }
     (void)ncp__service_defer_closes(before);
-    ncp__free(guard);
+}
+
+void ncp_guard_fire(void *guard)
+{
+    if (guard == NULL)
+        return;
+    ((ncp_guard *)guard)->fired = true;
+    give_all_back(guard);
+    unref(guard);
+}
+
+void ncp_guard_free(ncp_guard *guard)
+{
+    if (guard == NULL)
+        return;
+    if (guard->refs == 1 && !guard->fired)
+        ncp_guard_fire(guard);
+    else
+        unref(guard);
 }
 
 /* ----------------------------------------------------------- pool/host.c */
@@ -9525,6 +9572,7 @@ static int fulfil(ncp_pool *pool, uint32_t index, const struct ncp__made *made,
     struct pending pending;
 
     ncp__engine_dialed(engine, index, made, now_ns, &acts);
+    ncp__conn_created(pool, ncp__engine_slot(engine, index));
     if (owner == NULL) {
         ncp__engine_connected(engine, index, now_ns, &acts);
         ncp__pool_act(pool, &acts, NCP__NO_SLOT);
@@ -9550,6 +9598,7 @@ int ncp_pool_fulfil(ncp_pool *pool, ncp_lease reservation, uint64_t handle,
     if (rc != NCP_OK)
         return rc;
     ncp__pool_hold(pool);
+    ncp__conn_examine(pool, &made);
     rc = fulfil(pool, index, &made, out);
     ncp__pool_settle(pool);
     ncp__pool_release(pool);

@@ -444,6 +444,8 @@ int ncp_ticket_wait(ncp_pool *pool, ncp_ticket ticket, int64_t timeout_ms,
                     ncp_event *out);
 int ncp_ticket_abandon(ncp_pool *pool, ncp_ticket ticket, int status);
 int ncp_guard_new(ncp_guard **out);
+ncp_guard *ncp_guard_ref(ncp_guard *guard);
+void ncp_guard_free(ncp_guard *guard);
 int ncp_guard_hold(ncp_guard *guard, ncp_pool *pool, ncp_lease lease,
                    ncp_ticket ticket);
 int ncp_guard_drop(ncp_guard *guard, ncp_pool *pool, ncp_lease lease,

@@ -1686,11 +1686,27 @@ NCP_API int ncp_ticket_abandon(ncp_pool *pool, ncp_ticket ticket, int status);
 NCP_API int ncp_guard_new(ncp_guard **out);
 
 /**
+ * Takes another reference on a guard, for somebody who may ask it after it was
+ * fired; to be given back with ncp_guard_free().
+ *
+ * @returns guard
+ * @since 0.1
+ */
+NCP_API ncp_guard *ncp_guard_ref(ncp_guard *guard);
+
+/**
+ * Gives a reference back. With the last one a guard that was not fired is fired.
+ *
+ * @since 0.1
+ */
+NCP_API void ncp_guard_free(ncp_guard *guard);
+
+/**
  * Lets a guard hold a lease or a ticket.
  *
  * @param lease 0 for none
  * @param ticket 0 for none
- * @errors NCP_ENOMEM, NCP_EINVAL
+ * @errors NCP_ESTATE when it was fired already, NCP_ENOMEM, NCP_EINVAL
  * @since 0.1
  */
 NCP_API int ncp_guard_hold(ncp_guard *guard, ncp_pool *pool, ncp_lease lease,
@@ -1706,9 +1722,9 @@ NCP_API int ncp_guard_drop(ncp_guard *guard, ncp_pool *pool, ncp_lease lease,
                            ncp_ticket ticket);
 
 /**
- * Discards the leases and abandons the tickets a guard holds, and frees it.
- * Calls no user code: in a push pool descriptors are closed, in a pull pool
- * CLOSE events tell what is left to do.
+ * Discards the leases and abandons the tickets a guard holds, and gives back the
+ * reference of ncp_guard_new(). Once a guard. Calls no user code: in a push pool
+ * descriptors are closed, in a pull pool CLOSE events tell what is left to do.
  *
  * @param guard an ncp_guard; `void *`, so that it fits a clean-up handler
  * @since 0.1

@@ -1,4 +1,4 @@
-/* cffi 2.1.1 made this of the declarations with SHA-256 3739f71c6e270efbab617e8770762ebbb4ddd35a56deabc5fc0277ba4d804ee4 */
+/* cffi 2.1.1 made this of the declarations with SHA-256 1b76701bd33c5737b840b608615c4ab7d55e79b24537dcb3e0273047e91fbdb2 */
 #define _CFFI_
 
 /* We try to define Py_LIMITED_API before including Python.h.
@@ -1066,16 +1066,16 @@ static void *_cffi_types[] = {
 /*  1 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7), // int
 /*  2 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  3 */ _CFFI_OP(_CFFI_OP_FUNCTION, 9), // char const *()(ncp_config const *)
-/*  4 */ _CFFI_OP(_CFFI_OP_POINTER, 541), // ncp_config const *
+/*  4 */ _CFFI_OP(_CFFI_OP_POINTER, 547), // ncp_config const *
 /*  5 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  6 */ _CFFI_OP(_CFFI_OP_FUNCTION, 9), // char const *()(void)
 /*  7 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  8 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *)
-/*  9 */ _CFFI_OP(_CFFI_OP_POINTER, 515), // char const *
+/*  9 */ _CFFI_OP(_CFFI_OP_POINTER, 521), // char const *
 /* 10 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 11 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *, char *, size_t)
 /* 12 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 13 */ _CFFI_OP(_CFFI_OP_POINTER, 515), // char *
+/* 13 */ _CFFI_OP(_CFFI_OP_POINTER, 521), // char *
 /* 14 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28), // size_t
 /* 15 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 16 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *, int *)
@@ -1130,7 +1130,7 @@ static void *_cffi_types[] = {
 /* 65 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(int64_t, int, ncp_dial *)
 /* 66 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 67 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 68 */ _CFFI_OP(_CFFI_OP_POINTER, 543), // ncp_dial *
+/* 68 */ _CFFI_OP(_CFFI_OP_POINTER, 549), // ncp_dial *
 /* 69 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 70 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(int64_t, int, uint64_t, uint64_t, int)
 /* 71 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
@@ -1143,16 +1143,16 @@ static void *_cffi_types[] = {
 /* 78 */ _CFFI_OP(_CFFI_OP_POINTER, 81), // ncp_cancel * *
 /* 79 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 80 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel *)
-/* 81 */ _CFFI_OP(_CFFI_OP_POINTER, 540), // ncp_cancel *
+/* 81 */ _CFFI_OP(_CFFI_OP_POINTER, 546), // ncp_cancel *
 /* 82 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 83 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel *, int(*)(void *), void *, int64_t)
 /* 84 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
 /* 85 */ _CFFI_OP(_CFFI_OP_POINTER, 415), // int(*)(void *)
-/* 86 */ _CFFI_OP(_CFFI_OP_POINTER, 553), // void *
+/* 86 */ _CFFI_OP(_CFFI_OP_POINTER, 559), // void *
 /* 87 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 88 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 89 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *)
-/* 90 */ _CFFI_OP(_CFFI_OP_POINTER, 541), // ncp_config *
+/* 90 */ _CFFI_OP(_CFFI_OP_POINTER, 547), // ncp_config *
 /* 91 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 92 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, char const *, char const *)
 /* 93 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
@@ -1163,7 +1163,7 @@ static void *_cffi_types[] = {
 /* 98 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
 /* 99 */ _CFFI_OP(_CFFI_OP_POINTER, 423), // int(*)(void *, ncp_dial *)
 /* 100 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 101 */ _CFFI_OP(_CFFI_OP_POINTER, 500), // void(*)(void *)
+/* 101 */ _CFFI_OP(_CFFI_OP_POINTER, 506), // void(*)(void *)
 /* 102 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 103 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, int, int(*)(void *, ncp_conn const *, int), void *, void(*)(void *))
 /* 104 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
@@ -1187,21 +1187,21 @@ static void *_cffi_types[] = {
 /* 122 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 123 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_py_clock *)
 /* 124 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 125 */ _CFFI_OP(_CFFI_OP_POINTER, 547), // ncp_py_clock *
+/* 125 */ _CFFI_OP(_CFFI_OP_POINTER, 553), // ncp_py_clock *
 /* 126 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 127 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_queue *)
 /* 128 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 129 */ _CFFI_OP(_CFFI_OP_POINTER, 548), // ncp_queue *
+/* 129 */ _CFFI_OP(_CFFI_OP_POINTER, 554), // ncp_queue *
 /* 130 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 131 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, uint64_t(*)(void *), void *, void(*)(void *))
 /* 132 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 133 */ _CFFI_OP(_CFFI_OP_POINTER, 463), // uint64_t(*)(void *)
+/* 133 */ _CFFI_OP(_CFFI_OP_POINTER, 466), // uint64_t(*)(void *)
 /* 134 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 135 */ _CFFI_OP(_CFFI_OP_NOOP, 101),
 /* 136 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 137 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, void(*)(void *, int, uint64_t, char const *), void *, void(*)(void *))
 /* 138 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 139 */ _CFFI_OP(_CFFI_OP_POINTER, 503), // void(*)(void *, int, uint64_t, char const *)
+/* 139 */ _CFFI_OP(_CFFI_OP_POINTER, 509), // void(*)(void *, int, uint64_t, char const *)
 /* 140 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 141 */ _CFFI_OP(_CFFI_OP_NOOP, 101),
 /* 142 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
@@ -1221,7 +1221,7 @@ static void *_cffi_types[] = {
 /* 156 */ _CFFI_OP(_CFFI_OP_NOOP, 63),
 /* 157 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 158 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_conn const *)
-/* 159 */ _CFFI_OP(_CFFI_OP_POINTER, 542), // ncp_conn const *
+/* 159 */ _CFFI_OP(_CFFI_OP_POINTER, 548), // ncp_conn const *
 /* 160 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 161 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_conn const *, int, uint64_t *)
 /* 162 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
@@ -1240,14 +1240,14 @@ static void *_cffi_types[] = {
 /* 175 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 176 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 177 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_dial const *)
-/* 178 */ _CFFI_OP(_CFFI_OP_POINTER, 543), // ncp_dial const *
+/* 178 */ _CFFI_OP(_CFFI_OP_POINTER, 549), // ncp_dial const *
 /* 179 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 180 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_guard * *)
 /* 181 */ _CFFI_OP(_CFFI_OP_POINTER, 184), // ncp_guard * *
 /* 182 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 183 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_guard *, ncp_pool *, uint64_t, uint64_t)
-/* 184 */ _CFFI_OP(_CFFI_OP_POINTER, 545), // ncp_guard *
-/* 185 */ _CFFI_OP(_CFFI_OP_POINTER, 546), // ncp_pool *
+/* 184 */ _CFFI_OP(_CFFI_OP_POINTER, 551), // ncp_guard *
+/* 185 */ _CFFI_OP(_CFFI_OP_POINTER, 552), // ncp_pool *
 /* 186 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 187 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 188 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
@@ -1283,7 +1283,7 @@ static void *_cffi_types[] = {
 /* 218 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 219 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
 /* 220 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 221 */ _CFFI_OP(_CFFI_OP_POINTER, 544), // ncp_event *
+/* 221 */ _CFFI_OP(_CFFI_OP_POINTER, 550), // ncp_event *
 /* 222 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 223 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t, uint64_t *)
 /* 224 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
@@ -1393,7 +1393,7 @@ static void *_cffi_types[] = {
 /* 328 */ _CFFI_OP(_CFFI_OP_NOOP, 221),
 /* 329 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 330 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *)
-/* 331 */ _CFFI_OP(_CFFI_OP_POINTER, 546), // ncp_pool const *
+/* 331 */ _CFFI_OP(_CFFI_OP_POINTER, 552), // ncp_pool const *
 /* 332 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 333 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, char *, size_t)
 /* 334 */ _CFFI_OP(_CFFI_OP_NOOP, 331),
@@ -1467,14 +1467,14 @@ static void *_cffi_types[] = {
 /* 402 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 403 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 404 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue const *)
-/* 405 */ _CFFI_OP(_CFFI_OP_POINTER, 548), // ncp_queue const *
+/* 405 */ _CFFI_OP(_CFFI_OP_POINTER, 554), // ncp_queue const *
 /* 406 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 407 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(uint64_t)
 /* 408 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 409 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 410 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *(*)(void *, size_t), void(*)(void *, void *), void *)
-/* 411 */ _CFFI_OP(_CFFI_OP_POINTER, 466), // void *(*)(void *, size_t)
-/* 412 */ _CFFI_OP(_CFFI_OP_POINTER, 509), // void(*)(void *, void *)
+/* 411 */ _CFFI_OP(_CFFI_OP_POINTER, 469), // void *(*)(void *, size_t)
+/* 412 */ _CFFI_OP(_CFFI_OP_POINTER, 515), // void(*)(void *, void *)
 /* 413 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 414 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 415 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *)
@@ -1510,112 +1510,118 @@ static void *_cffi_types[] = {
 /* 445 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 446 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(void)
 /* 447 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 448 */ _CFFI_OP(_CFFI_OP_FUNCTION, 185), // ncp_pool *()(ncp_pool *)
-/* 449 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 448 */ _CFFI_OP(_CFFI_OP_FUNCTION, 184), // ncp_guard *()(ncp_guard *)
+/* 449 */ _CFFI_OP(_CFFI_OP_NOOP, 184),
 /* 450 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 451 */ _CFFI_OP(_CFFI_OP_FUNCTION, 125), // ncp_py_clock *()(uint64_t)
-/* 452 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 451 */ _CFFI_OP(_CFFI_OP_FUNCTION, 185), // ncp_pool *()(ncp_pool *)
+/* 452 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
 /* 453 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 454 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(int64_t)
-/* 455 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 454 */ _CFFI_OP(_CFFI_OP_FUNCTION, 125), // ncp_py_clock *()(uint64_t)
+/* 455 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 456 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 457 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_conn const *)
-/* 458 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
+/* 457 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(int64_t)
+/* 458 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 459 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 460 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_py_clock const *)
-/* 461 */ _CFFI_OP(_CFFI_OP_POINTER, 547), // ncp_py_clock const *
+/* 460 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_conn const *)
+/* 461 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
 /* 462 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 463 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(void *)
-/* 464 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 463 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_py_clock const *)
+/* 464 */ _CFFI_OP(_CFFI_OP_POINTER, 553), // ncp_py_clock const *
 /* 465 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 466 */ _CFFI_OP(_CFFI_OP_FUNCTION, 86), // void *()(void *, size_t)
+/* 466 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(void *)
 /* 467 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 468 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 469 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 470 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(int64_t)
-/* 471 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 468 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 469 */ _CFFI_OP(_CFFI_OP_FUNCTION, 86), // void *()(void *, size_t)
+/* 470 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 471 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
 /* 472 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 473 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(int64_t, int, uint64_t, char const *)
+/* 473 */ _CFFI_OP(_CFFI_OP_FUNCTION, 559), // void()(int64_t)
 /* 474 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 475 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 476 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 477 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 478 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 479 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(ncp_cancel *)
-/* 480 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
+/* 475 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 476 */ _CFFI_OP(_CFFI_OP_FUNCTION, 559), // void()(int64_t, int, uint64_t, char const *)
+/* 477 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 478 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 479 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 480 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
 /* 481 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 482 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(ncp_config *)
-/* 483 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 482 */ _CFFI_OP(_CFFI_OP_FUNCTION, 559), // void()(ncp_cancel *)
+/* 483 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
 /* 484 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 485 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(ncp_dial *, int64_t, char const *)
-/* 486 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
-/* 487 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 488 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 489 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 490 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(ncp_pool *)
-/* 491 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 485 */ _CFFI_OP(_CFFI_OP_FUNCTION, 559), // void()(ncp_config *)
+/* 486 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 487 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 488 */ _CFFI_OP(_CFFI_OP_FUNCTION, 559), // void()(ncp_dial *, int64_t, char const *)
+/* 489 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
+/* 490 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 491 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
 /* 492 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 493 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(ncp_py_clock *, uint64_t)
-/* 494 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
-/* 495 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 496 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 497 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(ncp_queue *)
-/* 498 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 499 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 500 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(void *)
-/* 501 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 493 */ _CFFI_OP(_CFFI_OP_FUNCTION, 559), // void()(ncp_guard *)
+/* 494 */ _CFFI_OP(_CFFI_OP_NOOP, 184),
+/* 495 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 496 */ _CFFI_OP(_CFFI_OP_FUNCTION, 559), // void()(ncp_pool *)
+/* 497 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 498 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 499 */ _CFFI_OP(_CFFI_OP_FUNCTION, 559), // void()(ncp_py_clock *, uint64_t)
+/* 500 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
+/* 501 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 502 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 503 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(void *, int, uint64_t, char const *)
-/* 504 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 505 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 506 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 507 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 503 */ _CFFI_OP(_CFFI_OP_FUNCTION, 559), // void()(ncp_queue *)
+/* 504 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 505 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 506 */ _CFFI_OP(_CFFI_OP_FUNCTION, 559), // void()(void *)
+/* 507 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 508 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 509 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(void *, void *)
+/* 509 */ _CFFI_OP(_CFFI_OP_FUNCTION, 559), // void()(void *, int, uint64_t, char const *)
 /* 510 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 511 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 512 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 513 */ _CFFI_OP(_CFFI_OP_FUNCTION, 553), // void()(void)
+/* 511 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 512 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 513 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
 /* 514 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 515 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
-/* 516 */ _CFFI_OP(_CFFI_OP_ENUM, 0), // enum ncp_callback
-/* 517 */ _CFFI_OP(_CFFI_OP_ENUM, 1), // enum ncp_counter
-/* 518 */ _CFFI_OP(_CFFI_OP_ENUM, 2), // enum ncp_counter_kind
-/* 519 */ _CFFI_OP(_CFFI_OP_ENUM, 3), // enum ncp_dial_policy
-/* 520 */ _CFFI_OP(_CFFI_OP_ENUM, 4), // enum ncp_driver
-/* 521 */ _CFFI_OP(_CFFI_OP_ENUM, 5), // enum ncp_event_type
-/* 522 */ _CFFI_OP(_CFFI_OP_ENUM, 6), // enum ncp_fairness
-/* 523 */ _CFFI_OP(_CFFI_OP_ENUM, 7), // enum ncp_flag
-/* 524 */ _CFFI_OP(_CFFI_OP_ENUM, 8), // enum ncp_host_event
-/* 525 */ _CFFI_OP(_CFFI_OP_ENUM, 9), // enum ncp_idle_order
-/* 526 */ _CFFI_OP(_CFFI_OP_ENUM, 10), // enum ncp_info
-/* 527 */ _CFFI_OP(_CFFI_OP_ENUM, 11), // enum ncp_ip
-/* 528 */ _CFFI_OP(_CFFI_OP_ENUM, 12), // enum ncp_log_level
-/* 529 */ _CFFI_OP(_CFFI_OP_ENUM, 13), // enum ncp_mode
-/* 530 */ _CFFI_OP(_CFFI_OP_ENUM, 14), // enum ncp_option
-/* 531 */ _CFFI_OP(_CFFI_OP_ENUM, 15), // enum ncp_protocol
-/* 532 */ _CFFI_OP(_CFFI_OP_ENUM, 16), // enum ncp_reason
-/* 533 */ _CFFI_OP(_CFFI_OP_ENUM, 17), // enum ncp_status
-/* 534 */ _CFFI_OP(_CFFI_OP_ENUM, 18), // enum ncp_store
-/* 535 */ _CFFI_OP(_CFFI_OP_ENUM, 19), // enum ncp_type
-/* 536 */ _CFFI_OP(_CFFI_OP_POINTER, 65), // int(*)(int64_t, int, ncp_dial *)
-/* 537 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int(*)(int64_t, int, uint64_t, uint64_t, int)
-/* 538 */ _CFFI_OP(_CFFI_OP_POINTER, 427), // int(*)(void)
-/* 539 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
-/* 540 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // ncp_cancel
-/* 541 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // ncp_config
-/* 542 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // ncp_conn
-/* 543 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // ncp_dial
-/* 544 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // ncp_event
-/* 545 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // ncp_guard
-/* 546 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // ncp_pool
-/* 547 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // ncp_py_clock
-/* 548 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // ncp_queue
-/* 549 */ _CFFI_OP(_CFFI_OP_ARRAY, 73), // uint64_t[3]
-/* 550 */ (_cffi_opcode_t)(3),
-/* 551 */ _CFFI_OP(_CFFI_OP_POINTER, 470), // void(*)(int64_t)
-/* 552 */ _CFFI_OP(_CFFI_OP_POINTER, 473), // void(*)(int64_t, int, uint64_t, char const *)
-/* 553 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
+/* 515 */ _CFFI_OP(_CFFI_OP_FUNCTION, 559), // void()(void *, void *)
+/* 516 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 517 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 518 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 519 */ _CFFI_OP(_CFFI_OP_FUNCTION, 559), // void()(void)
+/* 520 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 521 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
+/* 522 */ _CFFI_OP(_CFFI_OP_ENUM, 0), // enum ncp_callback
+/* 523 */ _CFFI_OP(_CFFI_OP_ENUM, 1), // enum ncp_counter
+/* 524 */ _CFFI_OP(_CFFI_OP_ENUM, 2), // enum ncp_counter_kind
+/* 525 */ _CFFI_OP(_CFFI_OP_ENUM, 3), // enum ncp_dial_policy
+/* 526 */ _CFFI_OP(_CFFI_OP_ENUM, 4), // enum ncp_driver
+/* 527 */ _CFFI_OP(_CFFI_OP_ENUM, 5), // enum ncp_event_type
+/* 528 */ _CFFI_OP(_CFFI_OP_ENUM, 6), // enum ncp_fairness
+/* 529 */ _CFFI_OP(_CFFI_OP_ENUM, 7), // enum ncp_flag
+/* 530 */ _CFFI_OP(_CFFI_OP_ENUM, 8), // enum ncp_host_event
+/* 531 */ _CFFI_OP(_CFFI_OP_ENUM, 9), // enum ncp_idle_order
+/* 532 */ _CFFI_OP(_CFFI_OP_ENUM, 10), // enum ncp_info
+/* 533 */ _CFFI_OP(_CFFI_OP_ENUM, 11), // enum ncp_ip
+/* 534 */ _CFFI_OP(_CFFI_OP_ENUM, 12), // enum ncp_log_level
+/* 535 */ _CFFI_OP(_CFFI_OP_ENUM, 13), // enum ncp_mode
+/* 536 */ _CFFI_OP(_CFFI_OP_ENUM, 14), // enum ncp_option
+/* 537 */ _CFFI_OP(_CFFI_OP_ENUM, 15), // enum ncp_protocol
+/* 538 */ _CFFI_OP(_CFFI_OP_ENUM, 16), // enum ncp_reason
+/* 539 */ _CFFI_OP(_CFFI_OP_ENUM, 17), // enum ncp_status
+/* 540 */ _CFFI_OP(_CFFI_OP_ENUM, 18), // enum ncp_store
+/* 541 */ _CFFI_OP(_CFFI_OP_ENUM, 19), // enum ncp_type
+/* 542 */ _CFFI_OP(_CFFI_OP_POINTER, 65), // int(*)(int64_t, int, ncp_dial *)
+/* 543 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int(*)(int64_t, int, uint64_t, uint64_t, int)
+/* 544 */ _CFFI_OP(_CFFI_OP_POINTER, 427), // int(*)(void)
+/* 545 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
+/* 546 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // ncp_cancel
+/* 547 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // ncp_config
+/* 548 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // ncp_conn
+/* 549 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // ncp_dial
+/* 550 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // ncp_event
+/* 551 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // ncp_guard
+/* 552 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // ncp_pool
+/* 553 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // ncp_py_clock
+/* 554 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // ncp_queue
+/* 555 */ _CFFI_OP(_CFFI_OP_ARRAY, 73), // uint64_t[3]
+/* 556 */ (_cffi_opcode_t)(3),
+/* 557 */ _CFFI_OP(_CFFI_OP_POINTER, 473), // void(*)(int64_t)
+/* 558 */ _CFFI_OP(_CFFI_OP_POINTER, 476), // void(*)(int64_t, int, uint64_t, char const *)
+/* 559 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
 };
 
 static int _cffi_const_NCP_CALLBACK_CLOSER(unsigned long long *o)
@@ -5133,6 +5139,42 @@ _cffi_f_ncp_guard_fire(PyObject *self, PyObject *arg0)
 #  define _cffi_f_ncp_guard_fire _cffi_d_ncp_guard_fire
 #endif
 
+static void _cffi_d_ncp_guard_free(ncp_guard * x0)
+{
+  ncp_guard_free(x0);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_guard_free(PyObject *self, PyObject *arg0)
+{
+  ncp_guard * x0;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(184), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (ncp_guard *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(184), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { ncp_guard_free(x0); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  Py_INCREF(Py_None);
+  return Py_None;
+}
+#else
+#  define _cffi_f_ncp_guard_free _cffi_d_ncp_guard_free
+#endif
+
 static int _cffi_d_ncp_guard_hold(ncp_guard * x0, ncp_pool * x1, uint64_t x2, uint64_t x3)
 {
   return ncp_guard_hold(x0, x1, x2, x3);
@@ -5234,6 +5276,44 @@ _cffi_f_ncp_guard_new(PyObject *self, PyObject *arg0)
 }
 #else
 #  define _cffi_f_ncp_guard_new _cffi_d_ncp_guard_new
+#endif
+
+static ncp_guard * _cffi_d_ncp_guard_ref(ncp_guard * x0)
+{
+  return ncp_guard_ref(x0);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_guard_ref(PyObject *self, PyObject *arg0)
+{
+  ncp_guard * x0;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+  ncp_guard * result;
+  PyObject *pyresult;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(184), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (ncp_guard *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(184), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = ncp_guard_ref(x0); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_pointer((char *)result, _cffi_type(184));
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  return pyresult;
+}
+#else
+#  define _cffi_f_ncp_guard_ref _cffi_d_ncp_guard_ref
 #endif
 
 static int _cffi_d_ncp_ip_parse(char const * x0)
@@ -9083,10 +9163,10 @@ _cffi_f_ncp_py_clock_now(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(461), arg0, (char **)&x0);
+      _cffi_type(464), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_py_clock const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(461), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(464), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -11024,11 +11104,11 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "NCP_VERSION_MINOR", (void *)_cffi_const_NCP_VERSION_MINOR, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "NCP_VERSION_PATCH", (void *)_cffi_const_NCP_VERSION_PATCH, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "ncp_cancel_fire", (void *)_cffi_f_ncp_cancel_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 80), (void *)_cffi_d_ncp_cancel_fire },
-  { "ncp_cancel_free", (void *)_cffi_f_ncp_cancel_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 479), (void *)_cffi_d_ncp_cancel_free },
+  { "ncp_cancel_free", (void *)_cffi_f_ncp_cancel_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 482), (void *)_cffi_d_ncp_cancel_free },
   { "ncp_cancel_new", (void *)_cffi_f_ncp_cancel_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 77), (void *)_cffi_d_ncp_cancel_new },
   { "ncp_cancel_set_poll", (void *)_cffi_f_ncp_cancel_set_poll, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 83), (void *)_cffi_d_ncp_cancel_set_poll },
   { "ncp_config_copy", (void *)_cffi_f_ncp_config_copy, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 154), (void *)_cffi_d_ncp_config_copy },
-  { "ncp_config_free", (void *)_cffi_f_ncp_config_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 482), (void *)_cffi_d_ncp_config_free },
+  { "ncp_config_free", (void *)_cffi_f_ncp_config_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 485), (void *)_cffi_d_ncp_config_free },
   { "ncp_config_get", (void *)_cffi_f_ncp_config_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 143), (void *)_cffi_d_ncp_config_get },
   { "ncp_config_get_int", (void *)_cffi_f_ncp_config_get_int, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 149), (void *)_cffi_d_ncp_config_get_int },
   { "ncp_config_new", (void *)_cffi_f_ncp_config_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 61), (void *)_cffi_d_ncp_config_new },
@@ -11043,15 +11123,15 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_config_set_queue", (void *)_cffi_f_ncp_config_set_queue, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 127), (void *)_cffi_d_ncp_config_set_queue },
   { "ncp_config_validate", (void *)_cffi_f_ncp_config_validate, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 89), (void *)_cffi_d_ncp_config_validate },
   { "ncp_conn_fd", (void *)_cffi_f_ncp_conn_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 158), (void *)_cffi_d_ncp_conn_fd },
-  { "ncp_conn_handle", (void *)_cffi_f_ncp_conn_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 457), (void *)_cffi_d_ncp_conn_handle },
-  { "ncp_conn_id", (void *)_cffi_f_ncp_conn_id, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 457), (void *)_cffi_d_ncp_conn_id },
+  { "ncp_conn_handle", (void *)_cffi_f_ncp_conn_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 460), (void *)_cffi_d_ncp_conn_handle },
+  { "ncp_conn_id", (void *)_cffi_f_ncp_conn_id, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 460), (void *)_cffi_d_ncp_conn_id },
   { "ncp_conn_info", (void *)_cffi_f_ncp_conn_info, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 161), (void *)_cffi_d_ncp_conn_info },
   { "ncp_counter_at", (void *)_cffi_f_ncp_counter_at, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 36), (void *)_cffi_d_ncp_counter_at },
   { "ncp_dial_attempt", (void *)_cffi_f_ncp_dial_attempt, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_attempt },
   { "ncp_dial_deadline_ms", (void *)_cffi_f_ncp_dial_deadline_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 429), (void *)_cffi_d_ncp_dial_deadline_ms },
   { "ncp_dial_done", (void *)_cffi_f_ncp_dial_done, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 170), (void *)_cffi_d_ncp_dial_done },
   { "ncp_dial_done_fd", (void *)_cffi_f_ncp_dial_done_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 166), (void *)_cffi_d_ncp_dial_done_fd },
-  { "ncp_dial_fail", (void *)_cffi_f_ncp_dial_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 485), (void *)_cffi_d_ncp_dial_fail },
+  { "ncp_dial_fail", (void *)_cffi_f_ncp_dial_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 488), (void *)_cffi_d_ncp_dial_fail },
   { "ncp_dial_ip", (void *)_cffi_f_ncp_dial_ip, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_ip },
   { "ncp_dial_listener_fd", (void *)_cffi_f_ncp_dial_listener_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_listener_fd },
   { "ncp_dial_protocol", (void *)_cffi_f_ncp_dial_protocol, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_protocol },
@@ -11060,9 +11140,11 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_fd_alive", (void *)_cffi_f_ncp_fd_alive, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 29), (void *)_cffi_d_ncp_fd_alive },
   { "ncp_fd_detect", (void *)_cffi_f_ncp_fd_detect, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 43), (void *)_cffi_d_ncp_fd_detect },
   { "ncp_guard_drop", (void *)_cffi_f_ncp_guard_drop, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 183), (void *)_cffi_d_ncp_guard_drop },
-  { "ncp_guard_fire", (void *)_cffi_f_ncp_guard_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 500), (void *)_cffi_d_ncp_guard_fire },
+  { "ncp_guard_fire", (void *)_cffi_f_ncp_guard_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 506), (void *)_cffi_d_ncp_guard_fire },
+  { "ncp_guard_free", (void *)_cffi_f_ncp_guard_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 493), (void *)_cffi_d_ncp_guard_free },
   { "ncp_guard_hold", (void *)_cffi_f_ncp_guard_hold, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 183), (void *)_cffi_d_ncp_guard_hold },
   { "ncp_guard_new", (void *)_cffi_f_ncp_guard_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 180), (void *)_cffi_d_ncp_guard_new },
+  { "ncp_guard_ref", (void *)_cffi_f_ncp_guard_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 448), (void *)_cffi_d_ncp_guard_ref },
   { "ncp_ip_parse", (void *)_cffi_f_ncp_ip_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_ip_parse },
   { "ncp_ip_text", (void *)_cffi_f_ncp_ip_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_ip_text },
   { "ncp_lease_close", (void *)_cffi_f_ncp_lease_close, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 260), (void *)_cffi_d_ncp_lease_close },
@@ -11074,7 +11156,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_lease_set_tag", (void *)_cffi_f_ncp_lease_set_tag, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 308), (void *)_cffi_d_ncp_lease_set_tag },
   { "ncp_lease_stack", (void *)_cffi_f_ncp_lease_stack, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 366), (void *)_cffi_d_ncp_lease_stack },
   { "ncp_listen", (void *)_cffi_f_ncp_listen, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 20), (void *)_cffi_d_ncp_listen },
-  { "ncp_manual_clock", (void *)_cffi_f_ncp_manual_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 463), (void *)_cffi_d_ncp_manual_clock },
+  { "ncp_manual_clock", (void *)_cffi_f_ncp_manual_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 466), (void *)_cffi_d_ncp_manual_clock },
   { "ncp_mode_parse", (void *)_cffi_f_ncp_mode_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_mode_parse },
   { "ncp_mode_text", (void *)_cffi_f_ncp_mode_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_mode_text },
   { "ncp_option_at", (void *)_cffi_f_ncp_option_at, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 32), (void *)_cffi_d_ncp_option_at },
@@ -11102,7 +11184,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_pool_fail", (void *)_cffi_f_ncp_pool_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 269), (void *)_cffi_d_ncp_pool_fail },
   { "ncp_pool_find", (void *)_cffi_f_ncp_pool_find, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 25), (void *)_cffi_d_ncp_pool_find },
   { "ncp_pool_flush", (void *)_cffi_f_ncp_pool_flush, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_flush },
-  { "ncp_pool_free", (void *)_cffi_f_ncp_pool_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 490), (void *)_cffi_d_ncp_pool_free },
+  { "ncp_pool_free", (void *)_cffi_f_ncp_pool_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 496), (void *)_cffi_d_ncp_pool_free },
   { "ncp_pool_fulfil", (void *)_cffi_f_ncp_pool_fulfil, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 321), (void *)_cffi_d_ncp_pool_fulfil },
   { "ncp_pool_get", (void *)_cffi_f_ncp_pool_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 256), (void *)_cffi_d_ncp_pool_get },
   { "ncp_pool_get_ex", (void *)_cffi_f_ncp_pool_get_ex, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 223), (void *)_cffi_d_ncp_pool_get_ex },
@@ -11120,7 +11202,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_pool_option", (void *)_cffi_f_ncp_pool_option, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 338), (void *)_cffi_d_ncp_pool_option },
   { "ncp_pool_prewarm_wait", (void *)_cffi_f_ncp_pool_prewarm_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 237), (void *)_cffi_d_ncp_pool_prewarm_wait },
   { "ncp_pool_put", (void *)_cffi_f_ncp_pool_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 260), (void *)_cffi_d_ncp_pool_put },
-  { "ncp_pool_ref", (void *)_cffi_f_ncp_pool_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 448), (void *)_cffi_d_ncp_pool_ref },
+  { "ncp_pool_ref", (void *)_cffi_f_ncp_pool_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 451), (void *)_cffi_d_ncp_pool_ref },
   { "ncp_pool_release", (void *)_cffi_f_ncp_pool_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 283), (void *)_cffi_d_ncp_pool_release },
   { "ncp_pool_resize", (void *)_cffi_f_ncp_pool_resize, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 237), (void *)_cffi_d_ncp_pool_resize },
   { "ncp_pool_resume", (void *)_cffi_f_ncp_pool_resume, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_resume },
@@ -11136,32 +11218,32 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_py_begin", (void *)_cffi_f_ncp_py_begin, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 407), (void *)_cffi_d_ncp_py_begin },
   { "ncp_py_borrow", (void *)_cffi_f_ncp_py_borrow, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 435), (void *)_cffi_d_ncp_py_borrow },
   { "ncp_py_cancel_new", (void *)_cffi_f_ncp_py_cancel_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 77), (void *)_cffi_d_ncp_py_cancel_new },
-  { "ncp_py_clock_new", (void *)_cffi_f_ncp_py_clock_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 451), (void *)_cffi_d_ncp_py_clock_new },
-  { "ncp_py_clock_now", (void *)_cffi_f_ncp_py_clock_now, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 460), (void *)_cffi_d_ncp_py_clock_now },
-  { "ncp_py_clock_release", (void *)_cffi_f_ncp_py_clock_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 500), (void *)_cffi_d_ncp_py_clock_release },
-  { "ncp_py_clock_set", (void *)_cffi_f_ncp_py_clock_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 493), (void *)_cffi_d_ncp_py_clock_set },
+  { "ncp_py_clock_new", (void *)_cffi_f_ncp_py_clock_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 454), (void *)_cffi_d_ncp_py_clock_new },
+  { "ncp_py_clock_now", (void *)_cffi_f_ncp_py_clock_now, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 463), (void *)_cffi_d_ncp_py_clock_now },
+  { "ncp_py_clock_release", (void *)_cffi_f_ncp_py_clock_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 506), (void *)_cffi_d_ncp_py_clock_release },
+  { "ncp_py_clock_set", (void *)_cffi_f_ncp_py_clock_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 499), (void *)_cffi_d_ncp_py_clock_set },
   { "ncp_py_close_all", (void *)_cffi_f_ncp_py_close_all, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 189), (void *)_cffi_d_ncp_py_close_all },
   { "ncp_py_get", (void *)_cffi_f_ncp_py_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 432), (void *)_cffi_d_ncp_py_get },
   { "ncp_py_inside", (void *)_cffi_f_ncp_py_inside, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 427), (void *)_cffi_d_ncp_py_inside },
   { "ncp_py_interrupts_take", (void *)_cffi_f_ncp_py_interrupts_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 427), (void *)_cffi_d_ncp_py_interrupts_take },
   { "ncp_py_is_shut", (void *)_cffi_f_ncp_py_is_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 427), (void *)_cffi_d_ncp_py_is_shut },
   { "ncp_py_last", (void *)_cffi_f_ncp_py_last, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 446), (void *)_cffi_d_ncp_py_last },
-  { "ncp_py_lease", (void *)_cffi_f_ncp_py_lease, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 454), (void *)_cffi_d_ncp_py_lease },
-  { "ncp_py_on_conn", (void *)&_cffi_externpy__ncp_py_on_conn, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 537), (void *)ncp_py_on_conn },
-  { "ncp_py_on_dial", (void *)&_cffi_externpy__ncp_py_on_dial, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 536), (void *)ncp_py_on_dial },
-  { "ncp_py_on_drop", (void *)&_cffi_externpy__ncp_py_on_drop, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 551), (void *)ncp_py_on_drop },
-  { "ncp_py_on_log", (void *)&_cffi_externpy__ncp_py_on_log, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 552), (void *)ncp_py_on_log },
-  { "ncp_py_on_poll", (void *)&_cffi_externpy__ncp_py_on_poll, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 538), (void *)ncp_py_on_poll },
+  { "ncp_py_lease", (void *)_cffi_f_ncp_py_lease, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 457), (void *)_cffi_d_ncp_py_lease },
+  { "ncp_py_on_conn", (void *)&_cffi_externpy__ncp_py_on_conn, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 543), (void *)ncp_py_on_conn },
+  { "ncp_py_on_dial", (void *)&_cffi_externpy__ncp_py_on_dial, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 542), (void *)ncp_py_on_dial },
+  { "ncp_py_on_drop", (void *)&_cffi_externpy__ncp_py_on_drop, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 557), (void *)ncp_py_on_drop },
+  { "ncp_py_on_log", (void *)&_cffi_externpy__ncp_py_on_log, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 558), (void *)ncp_py_on_log },
+  { "ncp_py_on_poll", (void *)&_cffi_externpy__ncp_py_on_poll, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 544), (void *)ncp_py_on_poll },
   { "ncp_py_put", (void *)_cffi_f_ncp_py_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 237), (void *)_cffi_d_ncp_py_put },
   { "ncp_py_set_acceptor", (void *)_cffi_f_ncp_py_set_acceptor, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_acceptor },
   { "ncp_py_set_callback", (void *)_cffi_f_ncp_py_set_callback, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 110), (void *)_cffi_d_ncp_py_set_callback },
   { "ncp_py_set_clock", (void *)_cffi_f_ncp_py_set_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 123), (void *)_cffi_d_ncp_py_set_clock },
   { "ncp_py_set_dialer", (void *)_cffi_f_ncp_py_set_dialer, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_dialer },
   { "ncp_py_set_log", (void *)_cffi_f_ncp_py_set_log, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_log },
-  { "ncp_py_shut", (void *)_cffi_f_ncp_py_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 513), (void *)_cffi_d_ncp_py_shut },
+  { "ncp_py_shut", (void *)_cffi_f_ncp_py_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 519), (void *)_cffi_d_ncp_py_shut },
   { "ncp_queue_accept", (void *)_cffi_f_ncp_queue_accept, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 386), (void *)_cffi_d_ncp_queue_accept },
   { "ncp_queue_fd", (void *)_cffi_f_ncp_queue_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 404), (void *)_cffi_d_ncp_queue_fd },
-  { "ncp_queue_free", (void *)_cffi_f_ncp_queue_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 497), (void *)_cffi_d_ncp_queue_free },
+  { "ncp_queue_free", (void *)_cffi_f_ncp_queue_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 503), (void *)_cffi_d_ncp_queue_free },
   { "ncp_queue_kick", (void *)_cffi_f_ncp_queue_kick, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 386), (void *)_cffi_d_ncp_queue_kick },
   { "ncp_queue_listen_unix", (void *)_cffi_f_ncp_queue_listen_unix, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 389), (void *)_cffi_d_ncp_queue_listen_unix },
   { "ncp_queue_new", (void *)_cffi_f_ncp_queue_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 383), (void *)_cffi_d_ncp_queue_new },
@@ -11186,10 +11268,10 @@ static const struct _cffi_global_s _cffi_globals[] = {
 static const struct _cffi_field_s _cffi_fields[] = {
   { "type", offsetof(ncp_event, type),
             sizeof(((ncp_event *)0)->type),
-            _CFFI_OP(_CFFI_OP_NOOP, 539) },
+            _CFFI_OP(_CFFI_OP_NOOP, 545) },
   { "status", offsetof(ncp_event, status),
               sizeof(((ncp_event *)0)->status),
-              _CFFI_OP(_CFFI_OP_NOOP, 539) },
+              _CFFI_OP(_CFFI_OP_NOOP, 545) },
   { "pool", offsetof(ncp_event, pool),
             sizeof(((ncp_event *)0)->pool),
             _CFFI_OP(_CFFI_OP_NOOP, 185) },
@@ -11213,22 +11295,22 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 57) },
   { "fd", offsetof(ncp_event, fd),
           sizeof(((ncp_event *)0)->fd),
-          _CFFI_OP(_CFFI_OP_NOOP, 539) },
+          _CFFI_OP(_CFFI_OP_NOOP, 545) },
   { "protocol", offsetof(ncp_event, protocol),
                 sizeof(((ncp_event *)0)->protocol),
-                _CFFI_OP(_CFFI_OP_NOOP, 539) },
+                _CFFI_OP(_CFFI_OP_NOOP, 545) },
   { "ip", offsetof(ncp_event, ip),
           sizeof(((ncp_event *)0)->ip),
-          _CFFI_OP(_CFFI_OP_NOOP, 539) },
+          _CFFI_OP(_CFFI_OP_NOOP, 545) },
   { "reason", offsetof(ncp_event, reason),
               sizeof(((ncp_event *)0)->reason),
-              _CFFI_OP(_CFFI_OP_NOOP, 539) },
+              _CFFI_OP(_CFFI_OP_NOOP, 545) },
   { "reused", offsetof(ncp_event, reused),
               sizeof(((ncp_event *)0)->reused),
-              _CFFI_OP(_CFFI_OP_NOOP, 539) },
+              _CFFI_OP(_CFFI_OP_NOOP, 545) },
   { "reserved32", offsetof(ncp_event, reserved32),
                   sizeof(((ncp_event *)0)->reserved32),
-                  _CFFI_OP(_CFFI_OP_NOOP, 539) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 545) },
   { "code", offsetof(ncp_event, code),
             sizeof(((ncp_event *)0)->code),
             _CFFI_OP(_CFFI_OP_NOOP, 57) },
@@ -11237,35 +11319,35 @@ static const struct _cffi_field_s _cffi_fields[] = {
                    _CFFI_OP(_CFFI_OP_NOOP, 57) },
   { "spare", offsetof(ncp_event, spare),
              sizeof(((ncp_event *)0)->spare),
-             _CFFI_OP(_CFFI_OP_NOOP, 549) },
+             _CFFI_OP(_CFFI_OP_NOOP, 555) },
 };
 
 static const struct _cffi_struct_union_s _cffi_struct_unions[] = {
-  { "ncp_cancel", 540, _CFFI_F_OPAQUE,
+  { "ncp_cancel", 546, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_config", 541, _CFFI_F_OPAQUE,
+  { "ncp_config", 547, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_conn", 542, _CFFI_F_OPAQUE,
+  { "ncp_conn", 548, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_dial", 543, _CFFI_F_OPAQUE,
+  { "ncp_dial", 549, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_event", 544, _CFFI_F_CHECK_FIELDS,
+  { "ncp_event", 550, _CFFI_F_CHECK_FIELDS,
     sizeof(ncp_event), offsetof(struct _cffi_align__ncp_event, y), 0, 18 },
-  { "ncp_guard", 545, _CFFI_F_OPAQUE,
+  { "ncp_guard", 551, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_pool", 546, _CFFI_F_OPAQUE,
+  { "ncp_pool", 552, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_py_clock", 547, _CFFI_F_OPAQUE,
+  { "ncp_py_clock", 553, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_queue", 548, _CFFI_F_OPAQUE,
+  { "ncp_queue", 554, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
 };
 
 static const struct _cffi_enum_s _cffi_enums[] = {
-  { "ncp_callback", 516, _cffi_prim_int(sizeof(enum ncp_callback), ((enum ncp_callback)-1) <= 0),
+  { "ncp_callback", 522, _cffi_prim_int(sizeof(enum ncp_callback), ((enum ncp_callback)-1) <= 0),
     "NCP_CALLBACK_CLOSER,NCP_CALLBACK_CHECKER,NCP_CALLBACK_ON_CREATED,NCP_CALLBACK_ON_BORROW,NCP_CALLBACK_ON_RETURN,"
     "NCP_CALLBACK_ON_CLOSE,NCP_CALLBACK_ON_LEAK" },
-  { "ncp_counter", 517, _cffi_prim_int(sizeof(enum ncp_counter), ((enum ncp_counter)-1) <= 0),
+  { "ncp_counter", 523, _cffi_prim_int(sizeof(enum ncp_counter), ((enum ncp_counter)-1) <= 0),
     "NCP_COUNTER_CREATED,NCP_COUNTER_CLOSED,NCP_COUNTER_CURRENT,NCP_COUNTER_IDLE,NCP_COUNTER_ACTIVE,NCP_COUNTER_IPV4,"
     "NCP_COUNTER_IPV6,NCP_COUNTER_IPV4_IDLE,NCP_COUNTER_IPV6_IDLE,NCP_COUNTER_TCP,NCP_COUNTER_UDP,NCP_COUNTER_TCP_IDLE,"
     "NCP_COUNTER_UDP_IDLE,NCP_COUNTER_TOTAL,NCP_COUNTER_SUCCESSFUL,NCP_COUNTER_FAILED,NCP_COUNTER_TIMEOUT,"
@@ -11276,34 +11358,34 @@ static const struct _cffi_enum_s _cffi_enums[] = {
     "NCP_COUNTER_HC_SUCCESS_RATE,NCP_COUNTER_AVERAGE_LIFETIME,NCP_COUNTER_PREWARM_TARGET,NCP_COUNTER_PREWARM_CREATED,"
     "NCP_COUNTER_PREWARM_COMPLETED,NCP_COUNTER_WAITING,NCP_COUNTER_DIALING,NCP_COUNTER_BREAKER_OPEN,NCP_COUNTER_BREAKER_TRIPS,"
     "NCP_COUNTER_LAST_UPDATE,NCP_COUNTER_COUNT" },
-  { "ncp_counter_kind", 518, _cffi_prim_int(sizeof(enum ncp_counter_kind), ((enum ncp_counter_kind)-1) <= 0),
+  { "ncp_counter_kind", 524, _cffi_prim_int(sizeof(enum ncp_counter_kind), ((enum ncp_counter_kind)-1) <= 0),
     "NCP_KIND_CUMULATIVE,NCP_KIND_GAUGE,NCP_KIND_DERIVED" },
-  { "ncp_dial_policy", 519, _cffi_prim_int(sizeof(enum ncp_dial_policy), ((enum ncp_dial_policy)-1) <= 0),
+  { "ncp_dial_policy", 525, _cffi_prim_int(sizeof(enum ncp_dial_policy), ((enum ncp_dial_policy)-1) <= 0),
     "NCP_DIAL_FAIL_ONE,NCP_DIAL_FAIL_ALL,NCP_DIAL_WAIT" },
-  { "ncp_driver", 520, _cffi_prim_int(sizeof(enum ncp_driver), ((enum ncp_driver)-1) <= 0),
+  { "ncp_driver", 526, _cffi_prim_int(sizeof(enum ncp_driver), ((enum ncp_driver)-1) <= 0),
     "NCP_DRIVER_PUSH,NCP_DRIVER_PULL" },
-  { "ncp_event_type", 521, _cffi_prim_int(sizeof(enum ncp_event_type), ((enum ncp_event_type)-1) <= 0),
+  { "ncp_event_type", 527, _cffi_prim_int(sizeof(enum ncp_event_type), ((enum ncp_event_type)-1) <= 0),
     "NCP_EVENT_NONE,NCP_EVENT_CONN,NCP_EVENT_DIAL,NCP_EVENT_CHECK,NCP_EVENT_CLOSE,NCP_EVENT_PENDING,NCP_EVENT_READY,"
     "NCP_EVENT_KICK,NCP_EVENT_BORROW,NCP_EVENT_LEAK,NCP_EVENT_LOG,NCP_EVENT_DUE" },
-  { "ncp_fairness", 522, _cffi_prim_int(sizeof(enum ncp_fairness), ((enum ncp_fairness)-1) <= 0),
+  { "ncp_fairness", 528, _cffi_prim_int(sizeof(enum ncp_fairness), ((enum ncp_fairness)-1) <= 0),
     "NCP_FAIRNESS_STRICT,NCP_FAIRNESS_ADAPTIVE" },
-  { "ncp_flag", 523, _cffi_prim_int(sizeof(enum ncp_flag), ((enum ncp_flag)-1) <= 0),
+  { "ncp_flag", 529, _cffi_prim_int(sizeof(enum ncp_flag), ((enum ncp_flag)-1) <= 0),
     "NCP_FLAG_DIALS,NCP_FLAG_TRY,NCP_FLAG_DISCARD,NCP_FLAG_TAKE,NCP_FLAG_HOOK" },
-  { "ncp_host_event", 524, _cffi_prim_int(sizeof(enum ncp_host_event), ((enum ncp_host_event)-1) <= 0),
+  { "ncp_host_event", 530, _cffi_prim_int(sizeof(enum ncp_host_event), ((enum ncp_host_event)-1) <= 0),
     "NCP_HOST_BORROW,NCP_HOST_LEAK,NCP_HOST_LOG,NCP_HOST_DUE" },
-  { "ncp_idle_order", 525, _cffi_prim_int(sizeof(enum ncp_idle_order), ((enum ncp_idle_order)-1) <= 0),
+  { "ncp_idle_order", 531, _cffi_prim_int(sizeof(enum ncp_idle_order), ((enum ncp_idle_order)-1) <= 0),
     "NCP_IDLE_LIFO,NCP_IDLE_FIFO" },
-  { "ncp_info", 526, _cffi_prim_int(sizeof(enum ncp_info), ((enum ncp_info)-1) <= 0),
+  { "ncp_info", 532, _cffi_prim_int(sizeof(enum ncp_info), ((enum ncp_info)-1) <= 0),
     "NCP_INFO_HANDLE,NCP_INFO_FD,NCP_INFO_ID,NCP_INFO_PROTOCOL,NCP_INFO_IP,NCP_INFO_AGE_NS,NCP_INFO_IDLE_NS,"
     "NCP_INFO_REUSE_COUNT,NCP_INFO_IN_USE,NCP_INFO_HEALTHY,NCP_INFO_LEAK_DETECTED,NCP_INFO_BORROWED_NS,NCP_INFO_TAG,"
     "NCP_INFO_CREATED_AT_NS,NCP_INFO_LAST_USED_AT_NS,NCP_INFO_LAST_CHECK_AT_NS,NCP_INFO_LEASE" },
-  { "ncp_ip", 527, _cffi_prim_int(sizeof(enum ncp_ip), ((enum ncp_ip)-1) <= 0),
+  { "ncp_ip", 533, _cffi_prim_int(sizeof(enum ncp_ip), ((enum ncp_ip)-1) <= 0),
     "NCP_IP_UNKNOWN,NCP_IP_V4,NCP_IP_V6" },
-  { "ncp_log_level", 528, _cffi_prim_int(sizeof(enum ncp_log_level), ((enum ncp_log_level)-1) <= 0),
+  { "ncp_log_level", 534, _cffi_prim_int(sizeof(enum ncp_log_level), ((enum ncp_log_level)-1) <= 0),
     "NCP_LOG_OFF,NCP_LOG_ERROR,NCP_LOG_WARN,NCP_LOG_INFO,NCP_LOG_DEBUG" },
-  { "ncp_mode", 529, _cffi_prim_int(sizeof(enum ncp_mode), ((enum ncp_mode)-1) <= 0),
+  { "ncp_mode", 535, _cffi_prim_int(sizeof(enum ncp_mode), ((enum ncp_mode)-1) <= 0),
     "NCP_MODE_CLIENT,NCP_MODE_SERVER" },
-  { "ncp_option", 530, _cffi_prim_int(sizeof(enum ncp_option), ((enum ncp_option)-1) <= 0),
+  { "ncp_option", 536, _cffi_prim_int(sizeof(enum ncp_option), ((enum ncp_option)-1) <= 0),
     "NCP_OPTION_MODE,NCP_OPTION_DRIVER,NCP_OPTION_NAME,NCP_OPTION_TARGET,NCP_OPTION_LISTENER_FD,NCP_OPTION_MAX_CONNECTIONS,"
     "NCP_OPTION_MIN_CONNECTIONS,NCP_OPTION_MAX_IDLE_CONNECTIONS,NCP_OPTION_CONNECTION_TIMEOUT,NCP_OPTION_IDLE_TIMEOUT,"
     "NCP_OPTION_MAX_LIFETIME,NCP_OPTION_EXPIRY_JITTER,NCP_OPTION_GET_TIMEOUT,NCP_OPTION_HEALTH_CHECK,NCP_OPTION_HEALTH_CHECK_INTERVAL,"
@@ -11317,41 +11399,41 @@ static const struct _cffi_enum_s _cffi_enums[] = {
     "NCP_OPTION_IDLE_ORDER,NCP_OPTION_FAIRNESS,NCP_OPTION_STORE,NCP_OPTION_MAX_WAITERS,NCP_OPTION_LOG_LEVEL,"
     "NCP_OPTION_TCP_NODELAY,NCP_OPTION_TCP_KEEPALIVE,NCP_OPTION_SEND_BUFFER,NCP_OPTION_RECEIVE_BUFFER,NCP_OPTION_HAPPY_EYEBALLS_DELAY,"
     "NCP_OPTION_HOST_EVENTS" },
-  { "ncp_protocol", 531, _cffi_prim_int(sizeof(enum ncp_protocol), ((enum ncp_protocol)-1) <= 0),
+  { "ncp_protocol", 537, _cffi_prim_int(sizeof(enum ncp_protocol), ((enum ncp_protocol)-1) <= 0),
     "NCP_PROTOCOL_UNKNOWN,NCP_PROTOCOL_TCP,NCP_PROTOCOL_UDP" },
-  { "ncp_reason", 532, _cffi_prim_int(sizeof(enum ncp_reason), ((enum ncp_reason)-1) <= 0),
+  { "ncp_reason", 538, _cffi_prim_int(sizeof(enum ncp_reason), ((enum ncp_reason)-1) <= 0),
     "NCP_REASON_NONE,NCP_REASON_IDLE_TIMEOUT,NCP_REASON_MAX_LIFETIME,NCP_REASON_UNHEALTHY,NCP_REASON_IDLE_FULL,"
     "NCP_REASON_EVICTED,NCP_REASON_LEAKED,NCP_REASON_DISCARDED,NCP_REASON_FLUSHED,NCP_REASON_SHRUNK,NCP_REASON_POOL_CLOSED,"
     "NCP_REASON_HOOK,NCP_REASON_DIRTY,NCP_REASON_MISMATCH,NCP_REASON_DETACHED,NCP_REASON_FORKED" },
-  { "ncp_status", 533, _cffi_prim_int(sizeof(enum ncp_status), ((enum ncp_status)-1) <= 0),
+  { "ncp_status", 539, _cffi_prim_int(sizeof(enum ncp_status), ((enum ncp_status)-1) <= 0),
     "NCP_OK,NCP_ECLOSED,NCP_ECONNCLOSED,NCP_ETIMEOUT,NCP_EMAXCONN,NCP_EINVALIDCONN,NCP_EUNHEALTHY,NCP_EINVALIDCONFIG,"
     "NCP_ELEAKED,NCP_EEXHAUSTED,NCP_EUNSUPPORTEDIP,NCP_ENOIP,NCP_EUNSUPPORTEDPROTO,NCP_ENOPROTO,NCP_EDIAL,"
     "NCP_EHOOK,NCP_ECLOSEHOOK,NCP_ECANCELED,NCP_ENOMEM,NCP_ESYS,NCP_EUSER,NCP_EINVAL,NCP_EWAITERS,NCP_EBREAKER,"
     "NCP_ESTATE,NCP_ENOTFOUND,NCP_EAGAIN" },
-  { "ncp_store", 534, _cffi_prim_int(sizeof(enum ncp_store), ((enum ncp_store)-1) <= 0),
+  { "ncp_store", 540, _cffi_prim_int(sizeof(enum ncp_store), ((enum ncp_store)-1) <= 0),
     "NCP_STORE_LOCKFREE" },
-  { "ncp_type", 535, _cffi_prim_int(sizeof(enum ncp_type), ((enum ncp_type)-1) <= 0),
+  { "ncp_type", 541, _cffi_prim_int(sizeof(enum ncp_type), ((enum ncp_type)-1) <= 0),
     "NCP_TYPE_INT,NCP_TYPE_BOOL,NCP_TYPE_DURATION,NCP_TYPE_ENUM,NCP_TYPE_TEXT" },
 };
 
 static const struct _cffi_typename_s _cffi_typenames[] = {
   { "ncp_alloc_fn", 411 },
-  { "ncp_cancel", 540 },
+  { "ncp_cancel", 546 },
   { "ncp_clock_fn", 133 },
-  { "ncp_config", 541 },
-  { "ncp_conn", 542 },
+  { "ncp_config", 547 },
+  { "ncp_conn", 548 },
   { "ncp_conn_fn", 106 },
-  { "ncp_dial", 543 },
+  { "ncp_dial", 549 },
   { "ncp_dial_fn", 99 },
   { "ncp_drop_fn", 101 },
-  { "ncp_event", 544 },
-  { "ncp_guard", 545 },
+  { "ncp_event", 550 },
+  { "ncp_guard", 551 },
   { "ncp_lease", 73 },
   { "ncp_log_fn", 139 },
   { "ncp_poll_fn", 85 },
-  { "ncp_pool", 546 },
-  { "ncp_py_clock", 547 },
-  { "ncp_queue", 548 },
+  { "ncp_pool", 552 },
+  { "ncp_py_clock", 553 },
+  { "ncp_queue", 554 },
   { "ncp_release_fn", 412 },
   { "ncp_ticket", 73 },
 };
@@ -11363,12 +11445,12 @@ static const struct _cffi_type_context_s _cffi_type_context = {
   _cffi_struct_unions,
   _cffi_enums,
   _cffi_typenames,
-  387,  /* num_globals */
+  389,  /* num_globals */
   9,  /* num_struct_unions */
   20,  /* num_enums */
   19,  /* num_typenames */
   NULL,  /* no includes */
-  554,  /* num_types */
+  560,  /* num_types */
   1,  /* flags */
 };
 

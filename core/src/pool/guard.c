@@ -9,6 +9,8 @@ struct entry {
 };
 
 struct ncp_guard {
+    int refs; /* a guard belongs to one thread */
+    bool fired;
     struct entry *entries;
 };
 
@@ -17,7 +19,23 @@ int ncp_guard_new(ncp_guard **out)
     if (out == NULL)
         return NCP_EINVAL;
     *out = ncp__alloc(sizeof(**out));
-    return *out == NULL ? NCP_ENOMEM : NCP_OK;
+    if (*out == NULL)
+        return NCP_ENOMEM;
+    (*out)->refs = 1;
+    return NCP_OK;
+}
+
+ncp_guard *ncp_guard_ref(ncp_guard *guard)
+{
+    if (guard != NULL)
+        guard->refs++;
+    return guard;
+}
+
+static void unref(ncp_guard *guard)
+{
+    if (--guard->refs == 0)
+        ncp__free(guard);
 }
 
 int ncp_guard_hold(ncp_guard *guard, ncp_pool *pool, ncp_lease lease,
@@ -25,6 +43,8 @@ int ncp_guard_hold(ncp_guard *guard, ncp_pool *pool, ncp_lease lease,
 {
     if (guard == NULL || pool == NULL)
         return NCP_EINVAL;
+    if (guard->fired)
+        return NCP_ESTATE;
     struct entry *entry = ncp__alloc(sizeof(*entry));
     if (entry == NULL)
         return NCP_ENOMEM;
@@ -52,12 +72,8 @@ int ncp_guard_drop(ncp_guard *guard, ncp_pool *pool, ncp_lease lease,
 }
 
 /* What was given back meanwhile is refused as stale, which is as it should. */
-void ncp_guard_fire(void *memory)
+static void give_all_back(ncp_guard *guard)
 {
-    ncp_guard *guard = memory;
-
-    if (guard == NULL)
-        return;
     bool before = ncp__service_defer_closes(true);
     while (guard->entries != NULL) {
         struct entry *entry = guard->entries;
@@ -70,5 +86,23 @@ void ncp_guard_fire(void *memory)
         ncp__free(entry);
     }
     (void)ncp__service_defer_closes(before);
-    ncp__free(guard);
+}
+
+void ncp_guard_fire(void *guard)
+{
+    if (guard == NULL)
+        return;
+    ((ncp_guard *)guard)->fired = true;
+    give_all_back(guard);
+    unref(guard);
+}
+
+void ncp_guard_free(ncp_guard *guard)
+{
+    if (guard == NULL)
+        return;
+    if (guard->refs == 1 && !guard->fired)
+        ncp_guard_fire(guard);
+    else
+        unref(guard);
 }

@@ -1,0 +1,214 @@
+/* The dialer that a host of a pull pool may use, and guards that are asked after
+ * they were fired. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "netconnpool.h"
+
+/* A pull pool with a target, unless it is NULL. */
+static ncp_pool *open_pool(const char *target)
+{
+    ncp_config *config;
+    ncp_queue *queue;
+    ncp_pool *pool;
+
+    assert_int_equal(ncp_config_new(NCP_MODE_CLIENT, &config), NCP_OK);
+    assert_int_equal(ncp_queue_new(&queue), NCP_OK);
+    ncp_config_set_int(config, NCP_OPTION_DRIVER, NCP_DRIVER_PULL);
+    ncp_config_set_int(config, NCP_OPTION_MIN_CONNECTIONS, 0);
+    if (target != NULL)
+        assert_int_equal(ncp_config_set(config, "target", target), NCP_OK);
+    assert_int_equal(ncp_config_set_queue(config, queue), NCP_OK);
+    assert_int_equal(ncp_pool_new(config, &pool), NCP_OK);
+    ncp_queue_free(queue);
+    ncp_config_free(config);
+    return pool;
+}
+
+static int listener_at(char *target, size_t size)
+{
+    struct sockaddr_in address;
+    socklen_t length = sizeof address;
+    int fd;
+
+    assert_int_equal(ncp_listen("tcp://127.0.0.1:0", 4, &fd), NCP_OK);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+    snprintf(target, size, "tcp://127.0.0.1:%d", ntohs(address.sin_port));
+    return fd;
+}
+
+static void a_host_may_dial_the_target_itself(void **state)
+{
+    char target[64], text[128];
+    int listener = listener_at(target, sizeof target);
+    ncp_pool *pool = open_pool(target);
+    ncp_event event;
+    int64_t code = 5;
+    int fd = 77;
+
+    (void)state;
+    assert_int_equal(
+        ncp_pool_acquire(pool, NULL, 0, 0, 1000, 0, NCP_FLAG_DIALS, &event),
+        NCP_OK);
+    assert_int_equal(event.type, NCP_EVENT_DIAL);
+    assert_int_equal(ncp_pool_dial_target(pool, event.protocol, event.ip, -1,
+                                          &code, text, sizeof text, &fd),
+                     NCP_OK);
+    assert_true(fd >= 0);
+    assert_int_equal(code, 0);
+    assert_string_equal(text, "");
+    assert_int_equal(ncp_pool_fulfil(pool, event.lease, (uint64_t)fd, fd,
+                                     NCP_PROTOCOL_TCP, NCP_IP_V4, &event),
+                     NCP_OK);
+    assert_int_equal(event.type, NCP_EVENT_CONN);
+    assert_int_equal(ncp_pool_detach(pool, event.lease, NULL), NCP_OK);
+    close(fd);
+    close(listener);
+    ncp_pool_free(pool);
+}
+
+static void a_dial_that_fails_says_why(void **state)
+{
+    char target[64], text[128];
+    int listener = listener_at(target, sizeof target);
+    ncp_pool *pool = open_pool(target);
+    int64_t code = 0;
+    int fd = 77;
+
+    (void)state;
+    close(listener);
+    assert_int_equal(
+        ncp_pool_dial_target(pool, 0, 0, 1000, &code, text, sizeof text, &fd),
+        NCP_EDIAL);
+    assert_int_equal(fd, -1);
+    assert_int_equal(code, ECONNREFUSED);
+    assert_non_null(strstr(text, "refused"));
+    assert_int_equal(ncp_pool_dial_target(pool, 0, 0, 1000, NULL, NULL, 0, &fd),
+                     NCP_EDIAL);
+    assert_int_equal(ncp_pool_close(pool), NCP_OK);
+    assert_int_equal(ncp_pool_dial_target(pool, 0, 0, 1000, NULL, NULL, 0, &fd),
+                     NCP_ECLOSED);
+    ncp_pool_free(pool);
+}
+
+static void a_dial_without_a_target_or_time_is_refused(void **state)
+{
+    ncp_pool *pool = open_pool(NULL);
+    int fd = 77;
+
+    (void)state;
+    assert_int_equal(ncp_pool_dial_target(pool, 0, 0, -1, NULL, NULL, 0, &fd),
+                     NCP_ESTATE);
+    assert_int_equal(fd, -1);
+    assert_int_equal(ncp_pool_dial_target(pool, 0, 0, 0, NULL, NULL, 0, &fd),
+                     NCP_EINVAL);
+    assert_int_equal(ncp_pool_dial_target(pool, 0, 0, -1, NULL, NULL, 9, &fd),
+                     NCP_EINVAL);
+    assert_int_equal(ncp_pool_dial_target(pool, 0, 0, -1, NULL, NULL, 0, NULL),
+                     NCP_EINVAL);
+    assert_int_equal(ncp_pool_dial_target(NULL, 0, 0, -1, NULL, NULL, 0, &fd),
+                     NCP_EINVAL);
+    ncp_pool_free(pool);
+}
+
+static ncp_lease lend(ncp_pool *pool)
+{
+    ncp_event event;
+
+    assert_int_equal(
+        ncp_pool_acquire(pool, NULL, 0, 0, 1000, 0, NCP_FLAG_DIALS, &event),
+        NCP_OK);
+    assert_int_equal(ncp_pool_fulfil(pool, event.lease, 1, -1, 0, 0, &event),
+                     NCP_OK);
+    return event.lease;
+}
+
+static void a_fired_guard_may_still_be_asked(void **state)
+{
+    ncp_pool *pool = open_pool(NULL);
+    ncp_lease lease = lend(pool);
+    ncp_guard *guard;
+
+    (void)state;
+    assert_int_equal(ncp_guard_new(&guard), NCP_OK);
+    assert_ptr_equal(ncp_guard_ref(guard), guard);
+    assert_int_equal(ncp_guard_hold(guard, pool, lease, 0), NCP_OK);
+    ncp_guard_fire(guard);
+    assert_int_equal(ncp_pool_put(pool, lease), NCP_EINVALIDCONN);
+    assert_int_equal(ncp_guard_hold(guard, pool, lease, 0), NCP_ESTATE);
+    assert_int_equal(ncp_guard_drop(guard, pool, lease, 0), NCP_OK);
+    ncp_guard_free(guard);
+    ncp_pool_free(pool);
+}
+
+static void a_guard_that_nobody_fires_gives_back_when_it_is_freed(void **state)
+{
+    ncp_pool *pool = open_pool(NULL);
+    ncp_lease lease = lend(pool);
+    ncp_guard *guard;
+
+    (void)state;
+    ncp_guard_free(NULL);
+    assert_null(ncp_guard_ref(NULL));
+    assert_int_equal(ncp_guard_new(&guard), NCP_OK);
+    assert_int_equal(ncp_guard_hold(guard, pool, lease, 0), NCP_OK);
+    ncp_guard_ref(guard);
+    ncp_guard_free(guard);
+    assert_int_equal(ncp_pool_active_count(pool), 1);
+    ncp_guard_free(guard);
+    assert_int_equal(ncp_pool_active_count(pool), 0);
+    ncp_pool_free(pool);
+}
+
+static void log_next_answers_nonsense_with_an_error(void **state)
+{
+    ncp_pool *pool = open_pool(NULL);
+    char text[8] = "x";
+    uint64_t conn_id = 5;
+    int level = 5;
+
+    (void)state;
+    assert_int_equal(ncp_pool_log_next(NULL, NULL, NULL, text, 8), NCP_EINVAL);
+    assert_int_equal(ncp_pool_log_next(pool, NULL, NULL, NULL, 8), NCP_EINVAL);
+    assert_int_equal(ncp_pool_log_next(pool, NULL, NULL, text, 0), NCP_EINVAL);
+    assert_int_equal(ncp_pool_log_next(pool, &level, &conn_id, text, 8), 0);
+    assert_int_equal(level, NCP_LOG_OFF);
+    assert_int_equal(conn_id, 0);
+    assert_string_equal(text, "");
+    ncp_pool_free(pool);
+}
+
+static void a_manual_clock_tells_what_is_stored(void **state)
+{
+    uint64_t now_ns = 123;
+
+    (void)state;
+    assert_int_equal(ncp_manual_clock(&now_ns), 123);
+    now_ns = UINT64_C(1) << 60;
+    assert_true(ncp_manual_clock(&now_ns) == UINT64_C(1) << 60);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_host_may_dial_the_target_itself),
+        cmocka_unit_test(a_dial_that_fails_says_why),
+        cmocka_unit_test(a_dial_without_a_target_or_time_is_refused),
+        cmocka_unit_test(a_fired_guard_may_still_be_asked),
+        cmocka_unit_test(a_guard_that_nobody_fires_gives_back_when_it_is_freed),
+        cmocka_unit_test(log_next_answers_nonsense_with_an_error),
+        cmocka_unit_test(a_manual_clock_tells_what_is_stored),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
