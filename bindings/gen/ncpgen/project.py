@@ -5,9 +5,12 @@ import pathlib
 import yaml
 
 from ncpgen import amalgam, library, reader
+from ncpgen.source import Refused
 
+NAMES = "bindings/gen/names.yaml"
 HEADER = "core/include/netconnpool.h"
-JSON_HEADER = "core/include/netconnpool_json.h"
+JSON_NAMES = "bindings/gen/names.yaml"
+HEADER = "core/include/netconnpool_json.h"
 
 
 @dataclasses.dataclass
@@ -31,13 +34,31 @@ def read_header(root):
 def load(root):
     """Reads everything but the tables of the library."""
     root = pathlib.Path(root)
-    with open(root / "bindings/gen/names.yaml", encoding="utf-8") as file:
+    header = read_header(root)
+    with open(root / NAMES, encoding="utf-8") as file:
         names = yaml.safe_load(file)
+    complaints = list(unnamed(header, names))
+    if complaints:
+        raise Refused("\n".join(complaints))
     return Project(
-        root, read_header(root),
+        root, header,
         reader.read_public(root / JSON_HEADER, JSON_HEADER,
                            "typedef struct ncp_config ncp_config;"),
         amalgam.text(amalgam.sources(root)), names)
+
+
+def unnamed(header, names):
+    """Every status has an error in Go, or is listed as having none."""
+    statuses = {value.name for value in header.enum("ncp_status").values}
+    listed = list(names["go_errors"]) + names["go_no_errors"]
+    for name in sorted(statuses - set(listed)):
+        yield f"{NAMES}: {name} has no name in Go; add it to go_errors, or to" \
+              " go_no_errors"
+    for name in sorted(set(listed) - statuses):
+        yield f"{NAMES}: {name} is no status; drop it"
+    for name in sorted(names["go_errors"]):
+        if name in names["go_no_errors"]:
+            yield f"{NAMES}: {name} is listed twice; drop one"
 
 
 def ask_library(project):
