@@ -9,8 +9,7 @@ from ncpgen.source import Refused
 
 NAMES = "bindings/gen/names.yaml"
 HEADER = "core/include/netconnpool.h"
-JSON_NAMES = "bindings/gen/names.yaml"
-HEADER = "core/include/netconnpool_json.h"
+JSON_HEADER = "core/include/netconnpool_json.h"
 
 
 @dataclasses.dataclass
