@@ -1,8 +1,10 @@
 /*
  * Threads that play hosts of a pull pool: each has a queue, does the work that
- * the pool hands out, and leaves its place in line whenever it likes.
+ * the pool hands out, and leaves its place in line whenever it likes. With
+ * `events` they let their queues take tickets, look at each connection before it
+ * is lent, and want to hear of log and time.
  *
- * usage: stress_pull <operations> <seed>
+ * usage: stress_pull <tickets|events> <operations> <seed>
  */
 #include "snapshot.h"
 #include "world.h"
@@ -11,6 +13,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     HOSTS = 8,
@@ -28,6 +31,7 @@ struct place {
     uint64_t tag;
     bool queued; /* its READY comes through the queue of the host */
     bool limited;
+    bool takes; /* the queue takes it by itself */
 };
 
 struct held {
@@ -59,6 +63,7 @@ struct pull {
     ncp_queue *queue; /* of the pool: work */
     struct world *world;
     uint64_t rounds;
+    bool events; /* the variant */
     pthread_barrier_t barrier;
     struct host host[HOSTS];
 };
@@ -87,14 +92,15 @@ static void keep_lease(struct host *host, const ncp_event *event)
     host->calls++;
 }
 
-static void keep_ticket(struct host *host, const ncp_event *event, bool queued,
-                        bool limited)
+static void keep_ticket(struct host *host, const ncp_event *event,
+                        struct place kind)
 {
     REQUIRE(event->ticket != 0);
     for (int i = 0; i < TICKETS; i++) {
         if (!host->place[i].ticket) {
-            host->place[i] =
-                (struct place){event->ticket, event->tag, queued, limited};
+            host->place[i] = kind;
+            host->place[i].ticket = event->ticket;
+            host->place[i].tag = event->tag;
             return;
         }
     }
@@ -117,6 +123,7 @@ static void count_failure(struct host *host, int status)
     case NCP_ENOPROTO:
     case NCP_ENOIP:
     case NCP_EEXHAUSTED:
+    case NCP_EHOOK:
         host->failed++;
         return;
     default:
@@ -164,7 +171,7 @@ static int dial(struct host *host, const ncp_event *event, ncp_event *answer)
                            ip, answer);
 }
 
-/* Does what a DIAL or CHECK asks for. True when the acquire goes on with
+/* Does what a DIAL, CHECK or BORROW asks for. True when the acquire goes on with
  * `answer`. */
 static bool answer_event(struct host *host, const ncp_event *event, bool mine,
                          ncp_event *answer)
@@ -174,7 +181,7 @@ static bool answer_event(struct host *host, const ncp_event *event, bool mine,
 
     REQUIRE(event->lease != 0);
     host->calls++;
-    if (event->type == NCP_EVENT_CHECK) {
+    if (event->type == NCP_EVENT_CHECK || event->type == NCP_EVENT_BORROW) {
         status = ncp_pool_checked(host->pull->pool, event->lease,
                                   !rng_one_in(&host->rng, 8), answer);
     } else if (rng_one_in(&host->rng, 12)) {
@@ -195,15 +202,21 @@ static bool answer_event(struct host *host, const ncp_event *event, bool mine,
     return status == NCP_OK && !failed;
 }
 
+static bool wants_work(const ncp_event *event)
+{
+    return event->type == NCP_EVENT_DIAL || event->type == NCP_EVENT_CHECK ||
+           event->type == NCP_EVENT_BORROW;
+}
+
 /* Goes on until the acquire behind `event` has an end or a place in line. */
-static void follow(struct host *host, ncp_event event, bool queued,
-                   bool limited, bool mine)
+static void follow(struct host *host, ncp_event event, struct place kind,
+                   bool mine)
 {
     ncp_event answer;
 
-    while (event.type == NCP_EVENT_DIAL || event.type == NCP_EVENT_CHECK) {
+    while (wants_work(&event)) {
         if (mine && host->tries)
-            REQUIRE_EQ(event.type, NCP_EVENT_CHECK);
+            REQUIRE(event.type != NCP_EVENT_DIAL);
         if (!answer_event(host, &event, mine, &answer))
             return;
         event = answer;
@@ -214,7 +227,7 @@ static void follow(struct host *host, ncp_event event, bool queued,
     if (event.type == NCP_EVENT_CONN)
         keep_lease(host, &event);
     else
-        keep_ticket(host, &event, queued, limited);
+        keep_ticket(host, &event, kind);
 }
 
 static int64_t draw_timeout(struct rng *rng)
@@ -230,8 +243,12 @@ static void acquire(struct host *host)
     struct rng *rng = &host->rng;
     bool queued = !rng_one_in(rng, 3);
     int64_t timeout_ms = draw_timeout(rng);
+    bool takes = pull->events && queued && rng_one_in(rng, 2);
     int flags = (rng_one_in(rng, 2) ? NCP_FLAG_DIALS : 0) |
-                (rng_one_in(rng, 8) ? NCP_FLAG_TRY : 0);
+                (rng_one_in(rng, 8) ? NCP_FLAG_TRY : 0) |
+                (takes ? NCP_FLAG_TAKE : 0);
+    struct place kind = {
+        .queued = queued, .limited = timeout_ms > 0, .takes = takes};
     uint64_t tag = ++host->tags;
     ncp_event event;
     int status = ncp_pool_acquire(
@@ -247,7 +264,7 @@ static void acquire(struct host *host)
     if (!(flags & NCP_FLAG_DIALS))
         REQUIRE(event.type != NCP_EVENT_DIAL);
     host->tries = timeout_ms == 0 || (flags & NCP_FLAG_TRY);
-    follow(host, event, queued, timeout_ms > 0, true);
+    follow(host, event, kind, true);
     host->tries = false;
 }
 
@@ -268,7 +285,7 @@ static void take_result(struct host *host, struct place *place, int status,
         return;
     }
     REQUIRE_EQ(event->tag, was.tag);
-    follow(host, *event, was.queued, was.limited, true);
+    follow(host, *event, was, true);
 }
 
 static void take_ready(struct host *host, ncp_ticket ticket)
@@ -290,13 +307,47 @@ static void take_ready(struct host *host, ncp_ticket ticket)
                NCP_EINVALIDCONN);
 }
 
-static void handle_event(struct host *host, const ncp_event *event)
+/* What a ticket came to that the queue took. */
+static bool was_taken(struct host *host, const ncp_event *event)
+{
+    for (int i = 0; i < TICKETS; i++) {
+        struct place *place = &host->place[i];
+        if (!place->takes || place->ticket != event->ticket)
+            continue;
+        host->calls++;
+        take_result(host, place,
+                    event->type == NCP_EVENT_READY ? event->status : NCP_OK,
+                    event);
+        return true;
+    }
+    return false;
+}
+
+static void read_log(struct host *host)
+{
+    char line[256];
+
+    while (ncp_pool_log_next(host->pull->pool, NULL, NULL, line, sizeof line) >
+           0)
+        REQUIRE(strncmp(line, "event=", 6) == 0);
+}
+
+static void handle_event(struct host *host, const ncp_queue *queue,
+                         const ncp_event *event)
 {
     REQUIRE(event->pool == host->pull->pool || event->type == NCP_EVENT_KICK);
+    if (queue == host->queue && event->ticket != 0 && was_taken(host, event))
+        return;
     switch (event->type) {
     case NCP_EVENT_DIAL:
     case NCP_EVENT_CHECK:
-        follow(host, *event, false, false, false);
+        follow(host, *event, (struct place){0}, false);
+        return;
+    case NCP_EVENT_LOG:
+        read_log(host);
+        return;
+    case NCP_EVENT_DUE:
+        REQUIRE(ncp_pool_next_due_ms(host->pull->pool) >= -1);
         return;
     case NCP_EVENT_CLOSE:
         world_close(host->pull->world, event->handle);
@@ -321,7 +372,7 @@ static void handle_events(struct host *host, ncp_queue *queue)
     REQUIRE(count >= 0);
     host->calls += (uint64_t)count;
     for (int i = 0; i < count; i++)
-        handle_event(host, &event[i]);
+        handle_event(host, queue, &event[i]);
 }
 
 static void release(struct host *host, struct held *held)
@@ -345,7 +396,7 @@ static void release(struct host *host, struct held *held)
     REQUIRE_EQ(status, NCP_OK);
     REQUIRE(count >= 0);
     for (int i = 0; i < count; i++)
-        handle_event(host, &event[i]);
+        handle_event(host, host->queue, &event[i]);
     if (rng_one_in(&host->rng, 8))
         REQUIRE_EQ(ncp_pool_put(pull->pool, was.lease), NCP_EINVALIDCONN);
 }
@@ -497,6 +548,16 @@ static void *play_host(void *arg)
     return NULL;
 }
 
+static void want_events(ncp_config *config)
+{
+    REQUIRE_EQ(
+        ncp_config_set_int(config, NCP_OPTION_HOST_EVENTS,
+                           NCP_HOST_BORROW | NCP_HOST_LOG | NCP_HOST_DUE),
+        NCP_OK);
+    REQUIRE_EQ(ncp_config_set_int(config, NCP_OPTION_LOG_LEVEL, NCP_LOG_DEBUG),
+               NCP_OK);
+}
+
 static ncp_pool *new_pool(struct pull *pull)
 {
     static const struct {
@@ -523,6 +584,8 @@ static ncp_pool *new_pool(struct pull *pull)
         REQUIRE_EQ(
             ncp_config_set_int(config, options[i].option, options[i].value),
             NCP_OK);
+    if (pull->events)
+        want_events(config);
     REQUIRE_EQ(ncp_config_set_queue(config, pull->queue), NCP_OK);
     REQUIRE_EQ(ncp_pool_new(config, &pool), NCP_OK);
     ncp_config_free(config);
@@ -553,13 +616,15 @@ int main(int argc, char **argv)
     struct sampler sampler;
     uint64_t calls = 0;
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: stress_pull <operations> <seed>\n");
+    if (argc != 4) {
+        fprintf(stderr,
+                "usage: stress_pull <tickets|events> <operations> <seed>\n");
         return 2;
     }
-    struct rng rng = {strtoull(argv[2], NULL, 10)};
-    expect_context("stress_pull %s %s", argv[1], argv[2]);
-    pull.rounds = strtoull(argv[1], NULL, 10) / HOSTS / ROUND_CALLS + 1;
+    struct rng rng = {strtoull(argv[3], NULL, 10)};
+    expect_context("stress_pull %s %s %s", argv[1], argv[2], argv[3]);
+    pull.rounds = strtoull(argv[2], NULL, 10) / HOSTS / ROUND_CALLS + 1;
+    pull.events = strcmp(argv[1], "events") == 0;
     /* A host closes when it gets round to it, its place is free before that. */
     pull.world = world_new(WORLD_PEERS);
     REQUIRE_EQ(ncp_queue_new(&pull.queue), NCP_OK);
