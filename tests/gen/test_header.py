@@ -26,6 +26,8 @@ enum ncp_which {
  * @since 0.1
  */
 NCP_API int ncp_thing_do(ncp_thing *thing, int which);
+/** What comes back. */
+enum ncp_status { NCP_EINVAL = -1 };
 #ifdef __cplusplus
 }
 #endif
@@ -80,9 +82,17 @@ BROKEN = {
         "typedef struct ncp_thing ncp_thing;",
         "typedef struct ncp_thing ncp_thing, ncp_other;",
         "10: one declaration a statement; write each on its own"),
+    "a name in a comment that is none": (
+        "@errors NCP_EINVAL", "@errors NCP_EINVALID", "20: there is no NCP_EINVALID"),
+    "a function in a comment that is none": (
+        "what to do it to", "see ncp_thong_do()",
+        "19: there is no ncp_thong_do"),
+    "a field without a fixed size": (
+        "/** Which. */", "/** S. */\nstruct ncp_s {\n    long a;\n};\n"
+        "/** Which. */", "13: a field of type long"),
     "a variable": (
         "#endif\n#endif\n", "#endif\nNCP_API extern int ncp_count;\n#endif\n",
-        "27: only functions and types belong here"),
+        "29: only functions and types belong here"),
 }
 
 

@@ -52,6 +52,7 @@ def test_a_comment_of_one_line_has_tags_too():
     ("int a", "in", "", ""),
     ("const char *a", "in", "", ""),
     ("ncp_thing *a", "in", "", ""),
+    ("struct other *a", "in", "", ""),
     ("const ncp_thing *a", "in", "", ""),
     ("void *a", "in", "", ""),
     ("ncp_thing **out", "out", "caller", ""),

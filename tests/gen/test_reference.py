@@ -54,6 +54,7 @@ def test_names_exist(page):
     known |= {item["name"] for kind in ("objects", "scalars", "enums",
                                         "structs", "callbacks")
               for item in api[kind]}
+    known |= {item["name"] for item in api["json"]["functions"]}
     text = re.sub(r'"[^"\n]*"', "", page.read_text())  # a quoted name is text
     found = set(re.findall(r"\b(?:ncp|NCP)_\w*\w\b(?!\\?\*)", text))
     assert found - known == set()

@@ -6,9 +6,10 @@ from ncpgen import model
 from ncpgen.meaning import CODE, LIKE
 
 
-def complaints(source, header):
-    """All of them, by line."""
-    found = []
+def complaints(source, header, others=()):
+    """All of them, by line; `others` are names that comments may refer to
+    though they are in another header."""
+    found = list(_references(source, header, set(others)))
     for rule in (_conditions, _markers, _names, _documented, _since, _results,
                  _parameters, _values):
         found += rule(source, header)
@@ -97,6 +98,18 @@ def _parameters(source, header):
                                  " @param or correct its name"
         if "out" in known and item.parameters[-1].name != "out":
             yield item.line, f"{item.name}: results come last; move `out`"
+
+
+def _references(source, header, known):
+    """Comments name only what there is."""
+    known |= header.names
+    for comment in source.comments:
+        text = re.sub(r'"[^"\n]*"', " ", comment.text)  # a quoted name is text
+        for found in re.finditer(r"\bNCP_[A-Z0-9_]*[A-Z0-9]\b(?!\*)"
+                                 r"|\bncp_\w+(?=\(\))", text):
+            if found.group() not in known:
+                line = comment.line + text.count("\n", 0, found.start())
+                yield line, f"there is no {found.group()}; correct its name"
 
 
 def _values(source, header):

@@ -5,6 +5,7 @@ import re
 
 from ncpgen import model
 
+NUMBERS = {"int", "int32_t", "uint32_t", "int64_t", "uint64_t", "size_t"}
 LENGTHS = ("size", "max", "capacity", "count")
 CODE = re.compile(r"\bNCP_E[A-Z]+\b")
 LIKE = re.compile(r"\b[Aa]s (?:in )?(ncp_\w+)\(\)")
@@ -13,15 +14,13 @@ ANY_THREAD = "any"
 
 def add(header):
     """Fills in what follows from types, names and comments."""
-    plain = {"char", "void"}
-    opaque = {item.name for item in header.opaques} \
-        - {item.name for item in header.structs}
+    seen = NUMBERS | {item.name for item in header.scalars + header.structs}
     callbacks = {item.name for item in header.callbacks}
     by_name = {item.name: item for item in header.functions}
     for item in header.callbacks + header.functions:
-        _parameters(item, opaque | plain, callbacks, by_name)
+        _parameters(item, seen, callbacks, by_name)
         item.ownership = _ownership(item.returns, item.doc)
-    habits = _habits(header.functions, opaque)
+    habits = _habits(header.functions)
     for item in header.functions:
         item.codes = sorted(_codes(item, by_name, set()))
         item.gives = _gives(item, by_name, set())
@@ -30,27 +29,28 @@ def add(header):
 
 # ----------------------------------------------------------------- parameters
 
-def _parameters(item, opaque, callbacks, by_name):
+def _parameters(item, seen, callbacks, by_name):
     for parameter, after in zip(item.parameters, item.parameters[1:] + [None]):
         base = re.sub(r"\bconst\b|\*", "", parameter.type).strip()
         is_pointer = parameter.type.endswith("*")
         if is_pointer and after and after.name in LENGTHS \
                 and not after.type.endswith("*"):
             parameter.length = after.name
-        parameter.direction = _direction(parameter, base, opaque)
+        parameter.direction = _direction(parameter, base, seen)
         parameter.ownership = _parameter_ownership(parameter)
         parameter.nullable = (is_pointer or base in callbacks) \
             and _nullable(item, parameter, by_name)
 
 
-def _direction(parameter, base, opaque):
+def _direction(parameter, base, seen):
+    """`seen` are the types a caller sees into; others are objects, which go in
+    whatever happens to them."""
     if parameter.type.endswith("**"):
         return "out"
     if not parameter.type.endswith("*") or parameter.type.startswith("const"):
         return "in"
-    if base in opaque and not (base == "char" and parameter.length):
-        return "in"
-    return "out"
+    is_buffer = base == "char" and parameter.length
+    return "out" if base in seen or is_buffer else "in"
 
 
 def _parameter_ownership(parameter):
@@ -104,7 +104,8 @@ def _codes(item, by_name, seen):
     said = _said(item)
     found = set(CODE.findall(said))
     for name in LIKE.findall(said):
-        found |= _codes(by_name[name], by_name, seen)
+        if name in by_name:
+            found |= _codes(by_name[name], by_name, seen)
     return found
 
 
@@ -119,7 +120,7 @@ def _gives(item, by_name, seen):
     if doc.errors or re.search(r"\bNCP_OK\b", doc.returns):
         return "status"
     like = LIKE.search(_said(item))
-    other = like and by_name[like.group(1)]
+    other = like and by_name.get(like.group(1))
     if other and other.name not in seen and not re.match(r"\d", doc.returns):
         return _gives(other, by_name, seen | {item.name})
     return "value or error" if item.codes else "value"
@@ -139,14 +140,11 @@ def _about_threads(item):
         if re.search(r"\bthreads?\b|^Call it before\b", sentence))
 
 
-def _habits(functions, opaque):
+def _habits(functions):
     """What the maker of an object says of threads holds for the object."""
-    found = {}
-    for item in functions:
-        made = item.name[:-len("_new")] if item.name.endswith("_new") else None
-        if made in opaque and _about_threads(item):
-            found[made] = _about_threads(item)
-    return found
+    return {item.name.removesuffix("_new"): _about_threads(item)
+            for item in functions
+            if item.name.endswith("_new") and _about_threads(item)}
 
 
 def _threads(item, habits):

@@ -154,5 +154,11 @@ class Header:
     def functions(self):
         return self.of(Function)
 
+    @property
+    def names(self):
+        """Everything that a comment may refer to."""
+        return {item.name for item in self.items} \
+            | {value.name for enum in self.enums for value in enum.values}
+
     def enum(self, name):
         return next(enum for enum in self.enums if enum.name == name)

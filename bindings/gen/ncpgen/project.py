@@ -42,7 +42,8 @@ def load(root):
     return Project(
         root, header,
         reader.read_public(root / JSON_HEADER, JSON_HEADER,
-                           "typedef struct ncp_config ncp_config;"),
+                           "typedef struct ncp_config ncp_config;",
+                           header.names),
         amalgam.text(amalgam.sources(root)), names)
 
 

@@ -17,7 +17,7 @@ typedef unsigned long uint64_t;
 """
 # Size and alignment where pointers have 64 bits.
 SIZES = {"int": 4, "int32_t": 4, "uint32_t": 4, "int64_t": 8, "uint64_t": 8,
-         "size_t": 8, "ncp_lease": 8, "ncp_ticket": 8}
+         "size_t": 8}
 POINTER = 8
 
 
@@ -27,13 +27,13 @@ def read(source, known=""):
     return Reader(source, known).header()
 
 
-def read_public(path, name, known=""):
-    """Reads the public header at `path`, which has to keep the rules; the
-    messages and the model call it `name`."""
+def read_public(path, name, known="", others=()):
+    """Reads the public header at `path`, which has to keep the rules of lint.py;
+    the messages and the model call it `name`."""
     with open(path, encoding="utf-8") as file:
         source = Source(name, file.read())
     header = read(source, known)
-    complaints = lint.complaints(source, header)
+    complaints = lint.complaints(source, header, others)
     if complaints:
         raise Refused("\n".join(complaints))
     return header
@@ -76,6 +76,7 @@ class Reader:
     def __init__(self, source, known):
         self.source = source
         self.known = known
+        self.sizes = dict(SIZES)
 
     def header(self):
         items = self._macros() + self._declarations()
@@ -161,7 +162,9 @@ class Reader:
                                   place)
         if isinstance(node.type.type, c_ast.Struct):
             return model.Opaque(node.name, *place)
-        return model.Scalar(node.name, *place, spell(node.type.type))
+        kind = spell(node.type.type)
+        self.sizes[node.name] = self.sizes[kind]
+        return model.Scalar(node.name, *place, kind)
 
     def _callable(self, kind, name, node, place):
         doc = place[2] or model.Doc()
@@ -195,6 +198,14 @@ class Reader:
         # The comment of the last one stands before the brace.
         return list(zip(starts, starts[1:] + [statement.end]))
 
+    def _size(self, kind, start):
+        if kind.endswith("*"):
+            return POINTER
+        if kind not in self.sizes:
+            self.source.refuse(self.source.line_at(start), f"a field of type"
+                               f" {kind}; use a number of a fixed size")
+        return self.sizes[kind]
+
     def _struct(self, node, statement, place):
         fields, at, widest = [], 0, 1
         offsets = self._offsets([each.name for each in node.decls], statement)
@@ -203,7 +214,7 @@ class Reader:
             if isinstance(declared, c_ast.ArrayDecl):
                 declared, count = declared.type, int(declared.dim.value)
             kind = spell(declared)
-            size = POINTER if kind.endswith("*") else SIZES[kind]
+            size = self._size(kind, start)
             at = _round_up(at, size)
             widest = max(widest, size)
             fields.append(model.Field(each.name, kind, count, at, size,

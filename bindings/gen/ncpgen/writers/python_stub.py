@@ -130,7 +130,7 @@ def stub(project):
               for item in header.functions + extra.functions]
     head = HEAD.format(written=WRITTEN)
     return (head + "".join(struct(item) for item in header.structs)
-            + FFI.format(news=news(header)).replace("\n\n    @over", "\n    @over")
+            + FFI.format(news=news(header))
             + "class _Lib:\n" + "\n".join(lines) + "\n\n" + TAIL)
 
 

@@ -99,8 +99,8 @@ def function(page, item):
         page.add(page.said(paragraph))
     facts = [f"- `{each.name}` ({', '.join(about(each))}): "
              f"{page.said(each.doc)}".removesuffix(": ")
-             for each in item.parameters if each.doc or len(about(each)) > 1
-             or each.direction != "in"]
+             for each in item.parameters
+             if each.doc or each.direction != "in"]
     if doc.returns:
         facts.append(f"- returns {page.said(doc.returns)}")
     if doc.errors:
@@ -203,6 +203,18 @@ def constants(header):
     return page.text()
 
 
+def json(project):
+    header = project.json_header
+    found = {**places(project.header), **{
+        item.name: f"json.md#{item.name}" for item in header.functions}}
+    page = Page("JSON", found)
+    page.add("The functions of `netconnpool_json.h`, in the library"
+             " `netconnpool-json`.")
+    for item in header.functions:
+        function(page, item)
+    return page.text()
+
+
 def index(header):
     page = Page("Reference", places(header))
     page.add("Written from the public header and from the tables of the library"
@@ -217,6 +229,7 @@ def index(header):
     page.row("[counters.md](counters.md)", "the statistics")
     page.row("[events.md](events.md)", "the events of the pull driver")
     page.row("[constants.md](constants.md)", "the other enumerations")
+    page.row("[json.md](json.md)", "configurations as JSON")
     return page.text()
 
 
@@ -226,5 +239,7 @@ def files(project):
     pages = {"README.md": index, "functions.md": functions,
              "statuses.md": statuses, "counters.md": counters,
              "events.md": events, "constants.md": constants}
-    return {f"{FOLDER}/{name}": write(project.header)
-            for name, write in pages.items()}
+    found = {f"{FOLDER}/{name}": write(project.header)
+             for name, write in pages.items()}
+    found[f"{FOLDER}/json.md"] = json(project)
+    return found
