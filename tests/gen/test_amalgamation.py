@@ -93,6 +93,10 @@ def test_the_core_compiles_alone_without_a_warning(run, need, tmp_path,
         tmp_path / "core.o", cwd=tmp_path)
 
 
+def test_it_compiles_where_there_is_no_linux(run, cc, tmp_path):
+    run(cc, *STRICT, "-U__linux__", "-fsyntax-only", CORE, cwd=tmp_path)
+
+
 def test_go_is_told_when_to_compile_it():
     first = CORE.read_text().split("\n", 1)[0]
     assert first == "//go:build cgo && !netconnpool_system"
