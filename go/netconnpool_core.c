@@ -1019,6 +1019,9 @@ void ncp__orphan_dial_locked(struct ncp__engine *engine,
 void ncp__engine_dialed(struct ncp__engine *engine, uint32_t index,
                         const struct ncp__made *made, uint64_t now_ns,
                         struct ncp__acts *acts);
+void ncp__dialed_locked(struct ncp__engine *engine, struct ncp__slot *slot,
+                        const struct ncp__made *made, uint64_t now_ns,
+                        struct ncp__acts *acts);
 /* The dial succeeded. */
 void ncp__engine_connected(struct ncp__engine *engine, uint32_t index,
                            uint64_t now_ns, struct ncp__acts *acts);
@@ -1466,25 +1469,33 @@ void ncp__engine_refill(struct ncp__engine *engine, uint64_t now_ns,
 
 /* --------------------------------------------------------------------- success */
 
-void ncp__engine_dialed(struct ncp__engine *engine, uint32_t index,
+void ncp__dialed_locked(struct ncp__engine *engine, struct ncp__slot *slot,
                         const struct ncp__made *made, uint64_t now_ns,
                         struct ncp__acts *acts)
 {
     static _Atomic uint64_t ids; /* process-wide, from 1 */
-    struct ncp__slot *slot = ncp__engine_slot(engine, index);
 
-    ncp__engine_lock(engine);
     slot->handle = made->handle;
     slot->fd = made->fd;
     slot->protocol = (uint8_t)made->protocol;
     slot->ip = (uint8_t)made->ip;
-    slot->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
+    if (slot->id == 0)
+        slot->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
     slot->created_ns = now_ns;
     uint8_t flags = made->nonblocking ? NCP__FLAG_NONBLOCKING : 0;
     flags |= made->datagram ? NCP__FLAG_DATAGRAM : 0;
     atomic_store_explicit(&slot->flags, flags, memory_order_relaxed);
     release_permit(engine, slot);
     ncp__begin_dials_locked(engine, now_ns, acts);
+}
+
+void ncp__engine_dialed(struct ncp__engine *engine, uint32_t index,
+                        const struct ncp__made *made, uint64_t now_ns,
+                        struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    ncp__dialed_locked(engine, ncp__engine_slot(engine, index), made, now_ns,
+                       acts);
     ncp__engine_unlock(engine);
 }
 
@@ -7188,6 +7199,19 @@ int ncp_lease_fd(const ncp_pool *pool, ncp_lease lease)
     return slot == NULL ? NCP_EINVALIDCONN : slot->fd;
 }
 
+int ncp_lease_keeps(const ncp_pool *pool, ncp_lease lease)
+{
+    if (pool == NULL)
+        return NCP_EINVAL;
+    const struct ncp__slot *slot = ncp__lease_slot(pool, lease);
+    if (slot == NULL)
+        return NCP_EINVALIDCONN;
+    if (ncp__engine_closed(&pool->engine))
+        return NCP_REASON_POOL_CLOSED;
+    return ncp__engine_expired(&pool->engine, slot,
+                               ncp__engine_now(&pool->engine), true);
+}
+
 int ncp_lease_handle(const ncp_pool *pool, ncp_lease lease, uint64_t *out)
 {
     if (out == NULL)
@@ -9106,10 +9130,31 @@ static void fill_dial(ncp_event *event, const ncp_pool *pool, uint32_t index,
 
 /* --------------------------------------------------------------------------- work */
 
+/* The connection that this thread is giving back: its CLOSE is told at once, by
+ * the release that caused it. */
+static _Thread_local struct {
+    const ncp_pool *pool;
+    uint32_t index;
+    bool closes;
+} giving_back;
+
+static bool is_told_by_release(ncp_pool *pool, uint32_t index, int type)
+{
+    if (type != NCP_EVENT_CLOSE || giving_back.pool != pool ||
+        giving_back.index != index || giving_back.closes)
+        return false;
+    giving_back.closes = true;
+    ncp__pool_hold(pool); /* until it is told */
+    return true;
+}
+
 void ncp__pull_work(ncp_pool *pool, uint32_t index, int type)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+
+    if (is_told_by_release(pool, index, type))
+        return;
 
     ncp__engine_lock(engine);
     bool queued = slot->work != 0;
@@ -9195,6 +9240,15 @@ static void after_close(ncp_pool *pool, uint32_t index, enum after_close what,
     else if (what == FREE_SLOT)
         ncp__engine_closed_one(engine, index, ncp__engine_now(engine), &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+}
+
+static void tell_close(ncp_pool *pool, uint32_t index, ncp_event *event)
+{
+    ncp__event_clear(event, pool);
+    ncp__engine_lock(&pool->engine);
+    enum after_close what = tell_close_locked(pool, index, event);
+    ncp__engine_unlock(&pool->engine);
+    after_close(pool, index, what, event);
 }
 
 /* Takes one piece of work out; false when there is none left. A piece that has
@@ -9524,6 +9578,17 @@ int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
     return rc;
 }
 
+int ncp_pool_refuse(ncp_pool *pool, int status)
+{
+    if (pool == NULL)
+        return NCP_EINVAL;
+    if (ncp__engine_closed(&pool->engine))
+        return NCP_ECLOSED;
+    ncp__engine_count_failure(
+        &pool->engine, status == NCP_ETIMEOUT ? NCP_ETIMEOUT : NCP_ECANCELED);
+    return NCP_OK;
+}
+
 /* ------------------------------------------------------------------- reservations */
 
 /* Takes a reservation from its host: its number is used up. */
@@ -9560,6 +9625,56 @@ static struct ncp__waiter *bound_owner(ncp_pool *pool, uint32_t index)
         slot->dial_kind == NCP__DIAL_BOUND ? slot->of.owner : NULL;
     ncp__engine_unlock(&pool->engine);
     return owner;
+}
+
+/* The slot of a reservation that was told and has not ended. Lock held. */
+static struct ncp__slot *told_locked(ncp_pool *pool, ncp_lease reservation)
+{
+    struct ncp__slot *slot = ncp__slot_of(&pool->engine.slots, reservation);
+    uint64_t word =
+        ncp__word(ncp__token_generation(reservation), NCP__CREATING);
+
+    if (slot == NULL || slot->work != 0 ||
+        atomic_load_explicit(&slot->word, memory_order_acquire) != word)
+        return NULL;
+    return slot;
+}
+
+static int dialed(ncp_pool *pool, ncp_lease reservation,
+                  const struct ncp__made *made, uint64_t *out)
+{
+    struct ncp__engine *engine = &pool->engine;
+    struct ncp__acts acts = NCP__NO_ACTS;
+
+    ncp__engine_lock(engine);
+    struct ncp__slot *slot = told_locked(pool, reservation);
+    if (slot != NULL) {
+        ncp__dialed_locked(engine, slot, made, ncp__engine_now(engine), &acts);
+        *out = slot->id;
+    }
+    ncp__engine_unlock(engine);
+    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+    return slot == NULL ? NCP_EINVALIDCONN : NCP_OK;
+}
+
+int ncp_pool_dialed(ncp_pool *pool, ncp_lease reservation, uint64_t handle,
+                    int fd, int protocol, int ip, uint64_t *out)
+{
+    struct ncp__made made = ncp__made(handle, fd, protocol, ip);
+    uint64_t unused;
+
+    out = out == NULL ? &unused : out;
+    *out = 0;
+    if (pool == NULL)
+        return NCP_EINVAL;
+    if (!pool->pull)
+        return NCP_ESTATE;
+    ncp__pool_hold(pool);
+    ncp__conn_examine(pool, &made);
+    int rc = dialed(pool, reservation, &made, out);
+    ncp__pool_settle(pool);
+    ncp__pool_release(pool);
+    return rc;
 }
 
 static int fulfil(ncp_pool *pool, uint32_t index, const struct ncp__made *made,
@@ -9776,17 +9891,37 @@ static int put_flagged(ncp_pool *pool, ncp_lease lease, int flags)
     return ncp_pool_put(pool, lease);
 }
 
+/* The same, and the CLOSE that comes of it. Returns how many events. */
+static int put_and_tell(ncp_pool *pool, ncp_lease lease, int flags,
+                        ncp_event *event, int *status)
+{
+    giving_back.pool = pool;
+    giving_back.index = ncp__token_index(lease);
+    giving_back.closes = false;
+    *status = put_flagged(pool, lease, flags);
+    giving_back.pool = NULL;
+    if (NCP__LIKELY(!giving_back.closes))
+        return 0;
+    tell_close(pool, ncp__token_index(lease), event);
+    ncp__pool_settle(pool);
+    ncp__pool_release(pool);
+    return 1;
+}
+
 int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
                      ncp_queue *queue, ncp_event *events, int max, int *status)
 {
-    bool usable = max >= 0 && (events != NULL || max == 0);
+    int room = max > 0 && events != NULL ? max : 0;
+    int count = 0, unused;
 
+    status = status == NULL ? &unused : status;
     ncp__queue_hush(queue);
-    int rc = put_flagged(pool, lease, flags);
-    if (status != NULL)
-        *status = rc;
-    int count =
-        queue != NULL && usable ? ncp_queue_poll(queue, events, max) : 0;
+    if (pool != NULL && pool->pull && room > 0)
+        count = put_and_tell(pool, lease, flags, events, status);
+    else
+        *status = put_flagged(pool, lease, flags);
+    if (queue != NULL && room > count)
+        count += ncp_queue_poll(queue, events + count, room - count);
     ncp__queue_unhush(queue);
     return count;
 }

@@ -1184,6 +1184,17 @@ NCP_API int ncp_lease_set_healthy(ncp_pool *pool, ncp_lease lease, int healthy);
 NCP_API int ncp_lease_set_tag(ncp_pool *pool, ncp_lease lease, uint64_t tag);
 
 /**
+ * Whether the pool would keep the connection of a lease if it were put now; for
+ * hosts that have a hook for what is kept. A waiter that takes it counts as
+ * keeping.
+ *
+ * @returns 0 when it would, else why not (a value of enum ncp_reason);
+ *          NCP_EINVALIDCONN for a lease that is not out, NCP_EINVAL
+ * @since 0.1
+ */
+NCP_API int ncp_lease_keeps(const ncp_pool *pool, ncp_lease lease);
+
+/**
  * The holder replaced the connection by a new one under the same lease: its age
  * begins anew. The old one was closed by the holder.
  *
@@ -1527,6 +1538,33 @@ NCP_API int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol,
                              int flags, ncp_event *out);
 
 /**
+ * Counts a get that its host ended before it began: the caller's time was over or
+ * its get cancelled already.
+ *
+ * @param status NCP_ETIMEOUT counts it as timed out, anything else as cancelled
+ * @errors NCP_ECLOSED (nothing was counted), NCP_EINVAL
+ * @since 0.1
+ */
+NCP_API int ncp_pool_refuse(ncp_pool *pool, int status);
+
+/**
+ * The dial of a reservation has ended and what follows is a hook of the host
+ * (on_created): the next dial may begin, and connection_timeout does not count
+ * any more. The reservation stays the caller's: ncp_pool_fulfil() with the same
+ * connection, or ncp_pool_fail(), follows.
+ *
+ * @param reservation of a DIAL event
+ * @param handle,fd,protocol,ip as ncp_dial_done()
+ * @param out the id the connection will have; may be NULL
+ * @errors NCP_EINVALIDCONN for a reservation that is none, NCP_ESTATE on a push
+ *         pool, NCP_EINVAL
+ * @since 0.1
+ */
+NCP_API int ncp_pool_dialed(ncp_pool *pool, ncp_lease reservation,
+                            uint64_t handle, int fd, int protocol, int ip,
+                            uint64_t *out);
+
+/**
  * The dial of a reservation succeeded. Answers like ncp_pool_acquire() for the
  * caller whose reservation it was: CONN with the new connection when it fits,
  * DIAL again or PENDING when it does not; NONE when it was dialed as work (the
@@ -1578,7 +1616,9 @@ NCP_API int ncp_pool_checked(ncp_pool *pool, ncp_lease lease, int healthy,
                              ncp_event *out);
 
 /**
- * Gives a connection back and takes events of a queue out in the same call.
+ * Gives a connection back and takes events of a queue out in the same call. When
+ * that closes the connection in a pull pool its own CLOSE is the first event, and
+ * nobody else is given it; without room for it, it goes to the queue of the pool.
  *
  * @param flags of enum ncp_flag
  * @param queue may be NULL; for its events this call needs no wake-up

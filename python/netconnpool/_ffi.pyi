@@ -514,6 +514,7 @@ class _Lib:
         /,
     ) -> int: ...
     def ncp_lease_set_tag(self, pool: CData, lease: int, tag: int, /) -> int: ...
+    def ncp_lease_keeps(self, pool: CData, lease: int, /) -> int: ...
     def ncp_lease_renew(
         self,
         pool: CData,
@@ -590,6 +591,18 @@ class _Lib:
         timeout_ms: int,
         tag: int,
         flags: int,
+        out: CData,
+        /,
+    ) -> int: ...
+    def ncp_pool_refuse(self, pool: CData, status: int, /) -> int: ...
+    def ncp_pool_dialed(
+        self,
+        pool: CData,
+        reservation: int,
+        handle: int,
+        fd: int,
+        protocol: int,
+        ip: int,
         out: CData,
         /,
     ) -> int: ...

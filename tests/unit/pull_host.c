@@ -189,6 +189,105 @@ static void log_next_answers_nonsense_with_an_error(void **state)
     ncp_pool_free(pool);
 }
 
+static ncp_lease reservation(ncp_pool *pool)
+{
+    ncp_event event;
+
+    assert_int_equal(
+        ncp_pool_acquire(pool, NULL, 0, 0, 1000, 0, NCP_FLAG_DIALS, &event),
+        NCP_OK);
+    assert_int_equal(event.type, NCP_EVENT_DIAL);
+    return event.lease;
+}
+
+/* With one creation at a time. */
+static ncp_pool *open_narrow_pool(void)
+{
+    ncp_pool *pool = open_pool(NULL);
+
+    assert_int_equal(ncp_pool_set(pool, NCP_OPTION_MAX_CONCURRENT_CREATES, 1),
+                     NCP_OK);
+    return pool;
+}
+
+static void a_dial_that_ended_lets_the_next_begin(void **state)
+{
+    ncp_pool *pool = open_narrow_pool();
+    ncp_lease first = reservation(pool);
+    uint64_t id = 0, again = 0, lent = 0;
+    ncp_event event;
+
+    (void)state;
+    assert_int_equal(
+        ncp_pool_acquire(pool, NULL, 0, 0, 1000, 0, NCP_FLAG_DIALS, &event),
+        NCP_OK);
+    assert_int_equal(event.type, NCP_EVENT_PENDING);
+    ncp_ticket ticket = event.ticket;
+    assert_int_equal(ncp_ticket_take(pool, ticket, &event), NCP_EAGAIN);
+    assert_int_equal(ncp_pool_dialed(pool, first, 5, -1, 1, 1, &id), NCP_OK);
+    assert_true(id != 0);
+    assert_int_equal(ncp_ticket_take(pool, ticket, &event), NCP_OK);
+    assert_int_equal(event.type, NCP_EVENT_DIAL);
+    ncp_lease second = event.lease;
+    assert_int_equal(ncp_pool_dialed(pool, first, 5, -1, 1, 1, &again), NCP_OK);
+    assert_true(again == id);
+    assert_int_equal(ncp_pool_fulfil(pool, first, 5, -1, 1, 1, &event), NCP_OK);
+    assert_int_equal(event.type, NCP_EVENT_CONN);
+    assert_int_equal(ncp_lease_info(pool, event.lease, NCP_INFO_ID, &lent),
+                     NCP_OK);
+    assert_true(lent == id);
+    assert_int_equal(ncp_pool_dialed(pool, first, 5, -1, 1, 1, &again),
+                     NCP_EINVALIDCONN);
+    assert_true(again == 0);
+    assert_int_equal(ncp_pool_put(pool, event.lease), NCP_OK);
+    assert_int_equal(ncp_pool_dialed(pool, second, 6, -1, 1, 1, NULL), NCP_OK);
+    assert_int_equal(ncp_pool_fail(pool, second, NCP_EHOOK, 3, "no", &event),
+                     NCP_OK);
+    assert_int_equal(ncp_pool_dialing_count(pool), 0);
+    assert_int_equal(ncp_pool_idle_count(pool), 1);
+    ncp_pool_free(pool);
+}
+
+static void a_lease_tells_whether_it_would_be_kept(void **state)
+{
+    ncp_pool *pool = open_pool(NULL);
+    ncp_lease lease = lend(pool);
+    ncp_lease ill = lend(pool);
+
+    (void)state;
+    assert_int_equal(ncp_lease_keeps(pool, lease), NCP_REASON_NONE);
+    assert_int_equal(ncp_lease_set_healthy(pool, ill, 0), NCP_OK);
+    assert_int_equal(ncp_lease_keeps(pool, ill), NCP_REASON_UNHEALTHY);
+    assert_int_equal(ncp_pool_flush(pool), NCP_OK);
+    assert_int_equal(ncp_lease_keeps(pool, lease), NCP_REASON_FLUSHED);
+    assert_int_equal(ncp_pool_close(pool), NCP_OK);
+    assert_int_equal(ncp_lease_keeps(pool, lease), NCP_REASON_POOL_CLOSED);
+    assert_int_equal(ncp_pool_put(pool, lease), NCP_OK);
+    assert_int_equal(ncp_pool_put(pool, ill), NCP_OK);
+    assert_int_equal(ncp_lease_keeps(pool, lease), NCP_EINVALIDCONN);
+    assert_int_equal(ncp_lease_keeps(NULL, lease), NCP_EINVAL);
+    ncp_pool_free(pool);
+}
+
+static void a_get_that_was_over_before_it_began_is_counted(void **state)
+{
+    ncp_pool *pool = open_pool(NULL);
+    uint64_t values[NCP_COUNTER_COUNT];
+
+    (void)state;
+    assert_int_equal(ncp_pool_refuse(pool, NCP_ECANCELED), NCP_OK);
+    assert_int_equal(ncp_pool_refuse(pool, NCP_ETIMEOUT), NCP_OK);
+    assert_int_equal(ncp_pool_stats(pool, values, NCP_COUNTER_COUNT), NCP_OK);
+    assert_int_equal(values[NCP_COUNTER_TOTAL], 2);
+    assert_int_equal(values[NCP_COUNTER_FAILED], 1);
+    assert_int_equal(values[NCP_COUNTER_CANCELED], 1);
+    assert_int_equal(values[NCP_COUNTER_TIMEOUT], 1);
+    assert_int_equal(ncp_pool_close(pool), NCP_OK);
+    assert_int_equal(ncp_pool_refuse(pool, NCP_ETIMEOUT), NCP_ECLOSED);
+    assert_int_equal(ncp_pool_refuse(NULL, NCP_ETIMEOUT), NCP_EINVAL);
+    ncp_pool_free(pool);
+}
+
 static void a_manual_clock_tells_what_is_stored(void **state)
 {
     uint64_t now_ns = 123;
@@ -208,6 +307,9 @@ int main(void)
         cmocka_unit_test(a_fired_guard_may_still_be_asked),
         cmocka_unit_test(a_guard_that_nobody_fires_gives_back_when_it_is_freed),
         cmocka_unit_test(log_next_answers_nonsense_with_an_error),
+        cmocka_unit_test(a_dial_that_ended_lets_the_next_begin),
+        cmocka_unit_test(a_lease_tells_whether_it_would_be_kept),
+        cmocka_unit_test(a_get_that_was_over_before_it_began_is_counted),
         cmocka_unit_test(a_manual_clock_tells_what_is_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

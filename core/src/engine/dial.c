@@ -333,25 +333,33 @@ void ncp__engine_refill(struct ncp__engine *engine, uint64_t now_ns,
 
 /* --------------------------------------------------------------------- success */
 
-void ncp__engine_dialed(struct ncp__engine *engine, uint32_t index,
+void ncp__dialed_locked(struct ncp__engine *engine, struct ncp__slot *slot,
                         const struct ncp__made *made, uint64_t now_ns,
                         struct ncp__acts *acts)
 {
     static _Atomic uint64_t ids; /* process-wide, from 1 */
-    struct ncp__slot *slot = ncp__engine_slot(engine, index);
 
-    ncp__engine_lock(engine);
     slot->handle = made->handle;
     slot->fd = made->fd;
     slot->protocol = (uint8_t)made->protocol;
     slot->ip = (uint8_t)made->ip;
-    slot->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
+    if (slot->id == 0)
+        slot->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
     slot->created_ns = now_ns;
     uint8_t flags = made->nonblocking ? NCP__FLAG_NONBLOCKING : 0;
     flags |= made->datagram ? NCP__FLAG_DATAGRAM : 0;
     atomic_store_explicit(&slot->flags, flags, memory_order_relaxed);
     release_permit(engine, slot);
     ncp__begin_dials_locked(engine, now_ns, acts);
+}
+
+void ncp__engine_dialed(struct ncp__engine *engine, uint32_t index,
+                        const struct ncp__made *made, uint64_t now_ns,
+                        struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    ncp__dialed_locked(engine, ncp__engine_slot(engine, index), made, now_ns,
+                       acts);
     ncp__engine_unlock(engine);
 }
 

@@ -337,6 +337,9 @@ void ncp__orphan_dial_locked(struct ncp__engine *engine,
 void ncp__engine_dialed(struct ncp__engine *engine, uint32_t index,
                         const struct ncp__made *made, uint64_t now_ns,
                         struct ncp__acts *acts);
+void ncp__dialed_locked(struct ncp__engine *engine, struct ncp__slot *slot,
+                        const struct ncp__made *made, uint64_t now_ns,
+                        struct ncp__acts *acts);
 /* The dial succeeded. */
 void ncp__engine_connected(struct ncp__engine *engine, uint32_t index,
                            uint64_t now_ns, struct ncp__acts *acts);

@@ -209,6 +209,19 @@ int ncp_lease_fd(const ncp_pool *pool, ncp_lease lease)
     return slot == NULL ? NCP_EINVALIDCONN : slot->fd;
 }
 
+int ncp_lease_keeps(const ncp_pool *pool, ncp_lease lease)
+{
+    if (pool == NULL)
+        return NCP_EINVAL;
+    const struct ncp__slot *slot = ncp__lease_slot(pool, lease);
+    if (slot == NULL)
+        return NCP_EINVALIDCONN;
+    if (ncp__engine_closed(&pool->engine))
+        return NCP_REASON_POOL_CLOSED;
+    return ncp__engine_expired(&pool->engine, slot,
+                               ncp__engine_now(&pool->engine), true);
+}
+
 int ncp_lease_handle(const ncp_pool *pool, ncp_lease lease, uint64_t *out)
 {
     if (out == NULL)

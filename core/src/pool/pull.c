@@ -233,10 +233,31 @@ static void fill_dial(ncp_event *event, const ncp_pool *pool, uint32_t index,
 
 /* --------------------------------------------------------------------------- work */
 
+/* The connection that this thread is giving back: its CLOSE is told at once, by
+ * the release that caused it. */
+static _Thread_local struct {
+    const ncp_pool *pool;
+    uint32_t index;
+    bool closes;
+} giving_back;
+
+static bool is_told_by_release(ncp_pool *pool, uint32_t index, int type)
+{
+    if (type != NCP_EVENT_CLOSE || giving_back.pool != pool ||
+        giving_back.index != index || giving_back.closes)
+        return false;
+    giving_back.closes = true;
+    ncp__pool_hold(pool); /* until it is told */
+    return true;
+}
+
 void ncp__pull_work(ncp_pool *pool, uint32_t index, int type)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+
+    if (is_told_by_release(pool, index, type))
+        return;
 
     ncp__engine_lock(engine);
     bool queued = slot->work != 0;
@@ -322,6 +343,15 @@ static void after_close(ncp_pool *pool, uint32_t index, enum after_close what,
     else if (what == FREE_SLOT)
         ncp__engine_closed_one(engine, index, ncp__engine_now(engine), &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+}
+
+static void tell_close(ncp_pool *pool, uint32_t index, ncp_event *event)
+{
+    ncp__event_clear(event, pool);
+    ncp__engine_lock(&pool->engine);
+    enum after_close what = tell_close_locked(pool, index, event);
+    ncp__engine_unlock(&pool->engine);
+    after_close(pool, index, what, event);
 }
 
 /* Takes one piece of work out; false when there is none left. A piece that has
@@ -651,6 +681,17 @@ int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
     return rc;
 }
 
+int ncp_pool_refuse(ncp_pool *pool, int status)
+{
+    if (pool == NULL)
+        return NCP_EINVAL;
+    if (ncp__engine_closed(&pool->engine))
+        return NCP_ECLOSED;
+    ncp__engine_count_failure(
+        &pool->engine, status == NCP_ETIMEOUT ? NCP_ETIMEOUT : NCP_ECANCELED);
+    return NCP_OK;
+}
+
 /* ------------------------------------------------------------------- reservations */
 
 /* Takes a reservation from its host: its number is used up. */
@@ -687,6 +728,56 @@ static struct ncp__waiter *bound_owner(ncp_pool *pool, uint32_t index)
         slot->dial_kind == NCP__DIAL_BOUND ? slot->of.owner : NULL;
     ncp__engine_unlock(&pool->engine);
     return owner;
+}
+
+/* The slot of a reservation that was told and has not ended. Lock held. */
+static struct ncp__slot *told_locked(ncp_pool *pool, ncp_lease reservation)
+{
+    struct ncp__slot *slot = ncp__slot_of(&pool->engine.slots, reservation);
+    uint64_t word =
+        ncp__word(ncp__token_generation(reservation), NCP__CREATING);
+
+    if (slot == NULL || slot->work != 0 ||
+        atomic_load_explicit(&slot->word, memory_order_acquire) != word)
+        return NULL;
+    return slot;
+}
+
+static int dialed(ncp_pool *pool, ncp_lease reservation,
+                  const struct ncp__made *made, uint64_t *out)
+{
+    struct ncp__engine *engine = &pool->engine;
+    struct ncp__acts acts = NCP__NO_ACTS;
+
+    ncp__engine_lock(engine);
+    struct ncp__slot *slot = told_locked(pool, reservation);
+    if (slot != NULL) {
+        ncp__dialed_locked(engine, slot, made, ncp__engine_now(engine), &acts);
+        *out = slot->id;
+    }
+    ncp__engine_unlock(engine);
+    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+    return slot == NULL ? NCP_EINVALIDCONN : NCP_OK;
+}
+
+int ncp_pool_dialed(ncp_pool *pool, ncp_lease reservation, uint64_t handle,
+                    int fd, int protocol, int ip, uint64_t *out)
+{
+    struct ncp__made made = ncp__made(handle, fd, protocol, ip);
+    uint64_t unused;
+
+    out = out == NULL ? &unused : out;
+    *out = 0;
+    if (pool == NULL)
+        return NCP_EINVAL;
+    if (!pool->pull)
+        return NCP_ESTATE;
+    ncp__pool_hold(pool);
+    ncp__conn_examine(pool, &made);
+    int rc = dialed(pool, reservation, &made, out);
+    ncp__pool_settle(pool);
+    ncp__pool_release(pool);
+    return rc;
 }
 
 static int fulfil(ncp_pool *pool, uint32_t index, const struct ncp__made *made,
@@ -903,17 +994,37 @@ static int put_flagged(ncp_pool *pool, ncp_lease lease, int flags)
     return ncp_pool_put(pool, lease);
 }
 
+/* The same, and the CLOSE that comes of it. Returns how many events. */
+static int put_and_tell(ncp_pool *pool, ncp_lease lease, int flags,
+                        ncp_event *event, int *status)
+{
+    giving_back.pool = pool;
+    giving_back.index = ncp__token_index(lease);
+    giving_back.closes = false;
+    *status = put_flagged(pool, lease, flags);
+    giving_back.pool = NULL;
+    if (NCP__LIKELY(!giving_back.closes))
+        return 0;
+    tell_close(pool, ncp__token_index(lease), event);
+    ncp__pool_settle(pool);
+    ncp__pool_release(pool);
+    return 1;
+}
+
 int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
                      ncp_queue *queue, ncp_event *events, int max, int *status)
 {
-    bool usable = max >= 0 && (events != NULL || max == 0);
+    int room = max > 0 && events != NULL ? max : 0;
+    int count = 0, unused;
 
+    status = status == NULL ? &unused : status;
     ncp__queue_hush(queue);
-    int rc = put_flagged(pool, lease, flags);
-    if (status != NULL)
-        *status = rc;
-    int count =
-        queue != NULL && usable ? ncp_queue_poll(queue, events, max) : 0;
+    if (pool != NULL && pool->pull && room > 0)
+        count = put_and_tell(pool, lease, flags, events, status);
+    else
+        *status = put_flagged(pool, lease, flags);
+    if (queue != NULL && room > count)
+        count += ncp_queue_poll(queue, events + count, room - count);
     ncp__queue_unhush(queue);
     return count;
 }

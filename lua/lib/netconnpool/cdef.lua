@@ -307,6 +307,7 @@ int ncp_lease_handle(const ncp_pool *pool, ncp_lease lease, uint64_t *out);
 int ncp_lease_close(ncp_pool *pool, ncp_lease lease);
 int ncp_lease_set_healthy(ncp_pool *pool, ncp_lease lease, int healthy);
 int ncp_lease_set_tag(ncp_pool *pool, ncp_lease lease, uint64_t tag);
+int ncp_lease_keeps(const ncp_pool *pool, ncp_lease lease);
 int ncp_lease_renew(ncp_pool *pool, ncp_lease lease, uint64_t handle, int fd,
                     int protocol, int ip);
 int ncp_pool_leases(const ncp_pool *pool, ncp_lease *leases, size_t capacity,
@@ -437,6 +438,9 @@ int ncp_queue_accept(ncp_queue *queue);
 int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
                      int64_t timeout_ms, uint64_t tag, int flags,
                      ncp_event *out);
+int ncp_pool_refuse(ncp_pool *pool, int status);
+int ncp_pool_dialed(ncp_pool *pool, ncp_lease reservation, uint64_t handle,
+                    int fd, int protocol, int ip, uint64_t *out);
 int ncp_pool_fulfil(ncp_pool *pool, ncp_lease reservation, uint64_t handle,
                     int fd, int protocol, int ip, ncp_event *out);
 int ncp_pool_fail(ncp_pool *pool, ncp_lease reservation, int status,
