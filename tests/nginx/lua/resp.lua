@@ -4,13 +4,7 @@
 local tcp = ngx.socket.tcp
 
 local resp = {}
-local mt = {}
-
-function mt.__index(_, name)
-    return resp[name] or function(self, ...)
-        return self:command(name, ...)
-    end
-end
+local mt = {__index = resp}
 
 function resp.new()
     return setmetatable({sock = tcp()}, mt)
@@ -98,6 +92,12 @@ function resp:command(...)
         return nil, err
     end
     return read(self.sock)
+end
+
+for _, name in ipairs({"client", "del", "get", "incr", "ping", "select", "set"}) do
+    resp[name] = function(self, ...)
+        return self:command(name, ...)
+    end
 end
 
 return resp

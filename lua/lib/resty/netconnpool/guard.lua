@@ -42,54 +42,55 @@ local fire = ffi.cast("void (*)(void *)", C.ncp_guard_fire)
 guard.available = ngx.config.subsystem == "http"
     and (pcall(function() return ffi.C.ncp_resty_cleanup_add end))
 
+-- The guard has two owners: nginx, which fires it, and Lua, which may ask later.
 local function new_guard(request)
     if C.ncp_guard_new(guard_out) ~= OK then
         return nil
     end
+    local made = guard_out[0]
     local cleanup = ffi.C.ncp_resty_cleanup_add(request, 0)
     if cleanup == nil then
-        C.ncp_guard_fire(guard_out[0])
+        C.ncp_guard_free(made)
         return nil
     end
-    cleanup.data = guard_out[0]
+    cleanup.data = made
     cleanup.handler = fire
-    return guard_out[0]
+    return ffi.gc(C.ncp_guard_ref(made), C.ncp_guard_free)
 end
 
--- The guard of the running request, made when there is none yet. ngx.ctx may be
--- shared with other requests (a timer, say): the request it was made for is
--- remembered beside it.
-local function of_request()
-    local request = get_request()
-    if not request then
-        return nil
-    end
-    local ctx = ngx.ctx
-    local known = rawget(ctx, KEY)
+-- The guard that ngx.ctx knows, if it is that of the running request. The table may
+-- be shared with other requests (a timer, say), also with one that is over.
+local function known_guard(request)
+    local known = rawget(ngx.ctx, KEY)
     if known and known[1] == request then
         return known[2]
     end
-    local made = new_guard(request)
-    if made then
-        ctx[KEY] = {request, made}
-    end
-    return made
+    return nil
 end
 
 -- The running request holds a lease, or stands in line with a ticket; 0 is none.
 function guard.hold(ptr, lease, ticket)
-    local mine = of_request()
-    if mine ~= nil then
-        C.ncp_guard_hold(mine, ptr, lease, ticket)
+    local request = get_request()
+    if not request then
+        return
+    end
+    local known = known_guard(request)
+    if known and C.ncp_guard_hold(known, ptr, lease, ticket) == OK then
+        return
+    end
+    local made = new_guard(request)
+    if made then
+        ngx.ctx[KEY] = {request, made}
+        C.ncp_guard_hold(made, ptr, lease, ticket)
     end
 end
 
 -- It gave it back.
 function guard.drop(ptr, lease, ticket)
     local request = get_request()
-    local known = request and rawget(ngx.ctx, KEY)
-    if known and known[1] == request then
-        C.ncp_guard_drop(known[2], ptr, lease, ticket)
+    local known = request and known_guard(request)
+    if known then
+        C.ncp_guard_drop(known, ptr, lease, ticket)
     end
 end
 

@@ -17,7 +17,8 @@ local parts = leases.parts
 
 -- Called by the pool, for each borrow.
 function lease.adopt(base)
-    return setmetatable(base, lease)
+    setmetatable(base, lease)
+    return base
 end
 
 local function slot_of(self)

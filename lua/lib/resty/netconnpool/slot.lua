@@ -48,12 +48,12 @@ end
 -- and why not. `client` is an object with a method connect(host, port, options), or
 -- nil for what the pool makes.
 function slot:connect(client, connect_ms)
-    local why
-    client, why = self.target:connect(self.options, client, connect_ms)
-    if not client then
+    local made, why = self.target:connect(self.options, client, connect_ms)
+    if not made then
         return nil, why or "connect returned nothing"
     end
-    return client, self:note(client)
+    local is_new = self:note(made)
+    return made, is_new
 end
 
 -- Looks at a client that has connected under the name: whether the connection is a
@@ -72,7 +72,8 @@ local function left_of(limit_ms, age_ms)
     if limit_ms <= 0 then
         return math.huge
     end
-    return math.max(limit_ms - age_ms, 0) + GRACE_MS
+    local left = math.max(limit_ms - age_ms, 0) + GRACE_MS
+    return left
 end
 
 -- How long nginx may keep it, in ms; 0 is for ever.
@@ -83,7 +84,8 @@ function slot:keep_ms(idle_timeout_ms, max_lifetime_ms)
     if ms == math.huge then
         return 0
     end
-    return math.ceil(ms)
+    ms = math.ceil(ms)
+    return ms
 end
 
 -- Leaves a client's connection to nginx: true, or nil and why it was closed instead.

@@ -112,10 +112,13 @@ function target:options(name)
 end
 
 local function connect_to(self, client, options)
+    local ok, why
     if self.is_unix then
-        return client:connect(self.host, options)
+        ok, why = client:connect(self.host, options)
+    else
+        ok, why = client:connect(self.host, self.port, options)
     end
-    return client:connect(self.host, self.port, options)
+    return ok, why
 end
 
 -- The TLS session is kept for the next handshake.
@@ -152,9 +155,11 @@ function target:connect(options, client, connect_ms)
         local ok, why = connect_to(self, client, options)
         return ok and client, why
     elseif self.make then
-        return self.make(options)
+        local made, why = self.make(options)
+        return made, why
     end
-    return connect_socket(self, options, connect_ms)
+    local sock, why = connect_socket(self, options, connect_ms)
+    return sock, why
 end
 
 return target
