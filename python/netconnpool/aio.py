@@ -1,0 +1,752 @@
+"""The pool for asyncio."""
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import logging
+import socket
+import sys
+import traceback
+import types
+import warnings
+import weakref
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from netconnpool import _handle, _host, errors, streams
+from netconnpool._constants import (
+    TIMEOUT_DEFAULT,
+    EventType,
+    Flag,
+    Ip,
+    Protocol,
+    Status,
+)
+from netconnpool._ffi import ffi, lib
+from netconnpool._pull import Call, Closings, Event, Flow, Machine, PullLease, PullPool
+from netconnpool._target import SocketOptions, parse
+from netconnpool.streams import StreamConnection
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from netconnpool._clock import ManualClock
+    from netconnpool._ffi import CData
+    from netconnpool._tables import Options
+    from netconnpool.pool import WantedIp, WantedProtocol
+
+__all__ = ["AsyncBorrow", "AsyncConnection", "AsyncPool", "StreamConnection"]
+
+C = TypeVar("C")
+
+_getframe = sys._getframe
+_running_loop = asyncio.get_running_loop
+_CONN = int(EventType.CONN)
+_PENDING = int(EventType.PENDING)
+_TAKE = int(Flag.TAKE)
+_DISCARD = int(Flag.DISCARD)
+
+
+class _Raised:
+    """Stands for the result of a call that raised."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+# ------------------------------------------------------------- one queue a loop
+
+class LoopMachine(Machine):
+    """The machine of an event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._loop = weakref.ref(loop)
+        loop.add_reader(self.fd, self.pump)
+
+    def leave(self, pool: PullPool[Any]) -> None:
+        """A pool has nothing left to do; the last one ends the machine."""
+        self.pools.pop(pool._address, None)
+        loop = self._loop()
+        if self.pools or loop is None or _machines.get(loop) is not self:
+            return
+        del _machines[loop]
+        if not loop.is_closed():
+            loop.remove_reader(self.fd)
+
+
+_machines: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopMachine] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _machine_of(loop: asyncio.AbstractEventLoop) -> LoopMachine:
+    machine = _machines.get(loop)
+    if machine is None:
+        machine = _machines[loop] = LoopMachine(loop)
+    return machine
+
+
+# ---------------------------------------------------------------------- borrows
+
+class AsyncConnection(PullLease[C]):
+    """A connection borrowed from an :class:`AsyncPool`.
+
+    It goes back by ``await pool.putconn(conn)``, or at the end of an ``async with``
+    block. One that is lost, collected as garbage without having been given back,
+    is closed, with a :exc:`ResourceWarning` that names the place where it was
+    borrowed.
+    """
+
+    __slots__ = ()
+
+    _pool: AsyncPool[C]
+
+    async def close(self) -> None:
+        """Closes the connection: its place in the pool is free at once. Giving it
+        back afterwards is allowed and does nothing."""
+        await self._pool._wait_closed(self._pool._close_lease(self))
+
+    async def __aenter__(self) -> AsyncConnection[C]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: object, trace: object
+    ) -> None:
+        await self._pool._end_block(self, discard=kind is not None)
+
+
+class AsyncBorrow(Generic[C]):
+    """The context manager of :meth:`AsyncPool.connection`."""
+
+    __slots__ = ("_arguments", "_conn", "_keeps", "_pool")
+
+    def __init__(
+        self, pool: AsyncPool[C], keeps: bool, arguments: tuple[Any, ...]
+    ) -> None:
+        self._pool = pool
+        self._keeps = keeps
+        self._arguments = arguments
+        self._conn: AsyncConnection[C] | None = None
+
+    async def __aenter__(self) -> AsyncConnection[C]:
+        conn = self._conn = await self._pool.getconn(*self._arguments)
+        frame = _getframe(1)
+        conn._code = frame.f_code
+        conn._instruction = frame.f_lasti
+        return conn
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        conn = self._conn
+        self._conn = None
+        if conn is None or not conn._token:
+            return  # given back, or taken out, inside of the block
+        if kind is None:
+            await self._pool.putconn(conn)
+        else:
+            await self._pool._end_block(conn, discard=not self._keeps)
+
+
+# ------------------------------------------------------------------------- pool
+
+class AsyncPool(PullPool[C]):
+    """A pool of connections for asyncio. It has no thread: everything happens in
+    the event loop it is used in.
+
+    ``connect`` is what to dial: a target such as ``"tcp://localhost:6379"``, whose
+    connections are :class:`StreamConnection` (for UDP a non-blocking
+    :class:`socket.socket`), or a function, usually a coroutine function, that
+    returns a connection, which may be any object; a pair of reader and writer
+    becomes a :class:`StreamConnection`. It is run in a task of its own, without
+    arguments, or with a :class:`DialRequest` if it has a parameter named
+    ``request`` or one without a default. It is cancelled when the option
+    ``connection_timeout`` ends; whoever waits for it may give up before, and then
+    what it makes is kept for the next one.
+
+    ``listener``, a listening socket, makes a pool of accepted connections instead;
+    ``acceptor(listener)`` accepts one, and without it the pool does so itself.
+
+    The other keywords are functions that get the object that was made. Each may
+    be a coroutine function; a plain one holds up the loop while it runs.
+
+    - ``close(conn)`` closes it, in place of ``conn.close()``;
+    - ``check(conn)`` looks whether it works: False, or an exception, says no;
+    - ``on_created(conn)``, ``on_borrow(conn)`` and ``on_return(conn)`` refuse it
+      by an exception, which reaches the caller as ``__cause__``;
+    - ``on_close(conn, reason)`` and ``on_leak(conn, reason)`` are told, the reason
+      being a word such as ``"idle_timeout"``; either may leave it out.
+
+    ``clock`` is a :class:`ManualClock` for tests, ``logger`` replaces
+    ``logging.getLogger("netconnpool")``. Every option of the library is a keyword
+    by its name; durations are in seconds, None stands for no limit.
+
+    Use it as ``async with AsyncPool(...) as pool``, or open it by :meth:`open`, or
+    just use it: it belongs to the event loop in which that happens first. Only
+    what is no coroutine may be called from other threads.
+    """
+
+    _lease_class = AsyncConnection
+    _stops = (asyncio.CancelledError,)
+
+    @overload
+    def __init__(
+        self: AsyncPool[StreamConnection],
+        connect: str,
+        *,
+        close: Callable[..., object] | None = None,
+        check: Callable[[StreamConnection], object] | None = None,
+        on_created: Callable[[StreamConnection], object] | None = None,
+        on_borrow: Callable[[StreamConnection], object] | None = None,
+        on_return: Callable[[StreamConnection], object] | None = None,
+        on_close: Callable[..., object] | None = None,
+        on_leak: Callable[..., object] | None = None,
+        clock: ManualClock | None = None,
+        logger: logging.Logger | None = None,
+        **options: Unpack[Options],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        connect: Callable[..., Awaitable[C]] | Callable[..., C] | None = None,
+        *,
+        listener: socket.socket | None = None,
+        acceptor: Callable[..., Awaitable[C]] | Callable[..., C] | None = None,
+        close: Callable[..., object] | None = None,
+        check: Callable[[C], object] | None = None,
+        on_created: Callable[[C], object] | None = None,
+        on_borrow: Callable[[C], object] | None = None,
+        on_return: Callable[[C], object] | None = None,
+        on_close: Callable[..., object] | None = None,
+        on_leak: Callable[..., object] | None = None,
+        clock: ManualClock | None = None,
+        logger: logging.Logger | None = None,
+        **options: Unpack[Options],
+    ) -> None: ...
+
+    def __init__(
+        self,
+        connect: Any = None,
+        *,
+        listener: socket.socket | None = None,
+        acceptor: Callable[..., Any] | None = None,
+        clock: ManualClock | None = None,
+        logger: logging.Logger | None = None,
+        **given: Any,
+    ) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        #: Dials, checks and closes that run.
+        self._tasks: set[asyncio.Task[Any]] = set()
+        #: Those of them that end with the pool: what the pool itself dials.
+        self._own_dials: set[asyncio.Task[Any]] = set()
+        self._was_closed = False
+        self._configure(connect, listener, acceptor, clock, logger, given)
+        if self._target is not None:
+            self._where = parse(self._target)
+            self._socket_options = SocketOptions.of(self._config)
+
+    # --------------------------------------------------------------- its loop
+
+    async def open(self) -> None:
+        """Begins: dials ``min_connections`` in the background, or waits for them
+        with the option ``prewarm_blocking``."""
+        self._ready()
+        if self._prewarms:
+            await self._until(self._is_warm, None)
+
+    async def __aenter__(self) -> AsyncPool[C]:
+        await self.open()
+        return self
+
+    async def __aexit__(self, kind: object, error: object, trace: object) -> None:
+        await self.close()
+
+    def _ready(self) -> Machine:
+        """The machine of this loop, which has to be the pool's."""
+        loop = _running_loop()
+        if loop is self._loop:
+            return self._machine
+        if self._loop is not None:
+            ended = " that has ended" if self._loop.is_closed() else ""
+            raise errors.of(
+                Status.ESTATE,
+                f"the pool belongs to another event loop{ended}: make one a loop",
+            )
+        if self._was_closed:
+            raise errors.of(Status.ECLOSED, "it was closed before it was opened")
+        self._context = contextvars.copy_context()
+        self._loop = loop
+        try:
+            self._open(_machine_of(loop))
+        except BaseException:
+            self._loop = None
+            raise
+        return self._machine
+
+    def _pump_if_mine(self) -> None:
+        try:
+            mine = _running_loop() is self._loop
+        except RuntimeError:
+            return
+        if mine:
+            self._machine.pump()
+            self._rearm()
+
+    def wake(self) -> None:
+        """Has the pool look at its clock again; from any thread."""
+        if not self._is_open or self._loop is None or self._loop.is_closed():
+            return
+        lib.ncp_pool_wake(self._c)
+        try:
+            mine = _running_loop() is self._loop
+        except RuntimeError:
+            mine = False
+        if mine:
+            self._tick()
+        else:
+            self._loop.call_soon_threadsafe(_tick_of, weakref.ref(self))
+
+    def _arm(self, seconds: float | None) -> None:
+        timer, loop = self._timer, self._loop
+        if loop is None or loop.is_closed():
+            return
+        if timer is not None:
+            if seconds is not None and timer.when() <= loop.time() + seconds:
+                return  # it rings early enough, and is set anew then
+            timer.cancel()
+            self._timer = None
+        if seconds is not None and not self._is_gone():
+            call = functools.partial(_tick_of, weakref.ref(self))
+            self._timer = loop.call_later(seconds, call)
+
+    def _rang(self) -> None:
+        self._timer = None
+        self._tick()
+
+    # ------------------------------------------------------- how something waits
+
+    def _post(self, waiter: asyncio.Future[Any], value: Any) -> bool:
+        if waiter.done():
+            return False
+        waiter.set_result(value)
+        return True
+
+    def _task(self, flow: Flow[Any], awaiting: Any = None) -> asyncio.Task[Any]:
+        """Runs a flow, or the rest of one, in a task of its own. It has nothing to
+        do with whoever happens to run now, so it does not get his context."""
+        assert self._loop is not None
+        start = self._context.copy().run
+        task: asyncio.Task[Any] = start(
+            self._loop.create_task, self._drive(flow, awaiting)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        self._own_dials.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._host.logger.error(
+                "%sa task of the pool ended", self._host.prefix, exc_info=task.exception()
+            )
+        self._retire()
+
+    def _spawn(self, flow: Flow[Any]) -> None:
+        self._task(flow)
+
+    def _dial(self, event: Event) -> None:
+        task = self._task(self._dialing(event))
+        if self._dials_itself:
+            self._own_dials.add(task)
+
+    def _begin(self, flow: Flow[Any]) -> Any:
+        """What the flow returned, or the task that runs the rest of it."""
+        try:
+            call = next(flow)
+            while True:
+                result, _ = self._perform(call)
+                if isawaitable(result):
+                    return self._task(flow, result)
+                if isinstance(result, _Raised):
+                    call = flow.throw(result.error)
+                else:
+                    call = flow.send(result)
+        except StopIteration as stop:
+            return stop.value
+
+    async def _drive(self, flow: Flow[Any], awaiting: Any = None) -> Any:
+        """Runs a flow as a part of this task. `awaiting` is what its last call
+        answered, when it has begun already."""
+        limit: float | None = None
+        try:
+            if awaiting is None:
+                awaiting, limit = self._perform(next(flow))
+            while True:
+                try:
+                    result = awaiting
+                    if isawaitable(awaiting):
+                        result = await _within(awaiting, limit)
+                    elif isinstance(awaiting, _Raised):
+                        raise awaiting.error
+                except BaseException as error:
+                    call = flow.throw(error)
+                else:
+                    call = flow.send(result)
+                awaiting, limit = self._perform(call)
+        except StopIteration as stop:
+            return stop.value
+
+    def _perform(self, call: Call) -> tuple[Any, float | None]:
+        """Makes a call of a flow."""
+        try:
+            return call.function(*call.arguments), call.limit
+        except BaseException as error:
+            return _Raised(error), None
+
+    # ------------------------------------------------------------------- dials
+
+    @property
+    def _dials_itself(self) -> bool:
+        """Whether no function of the user's dials: these dials end with the
+        pool."""
+        made_by = self._host.accept if self._accepts else self._host.dial
+        return made_by is None
+
+    async def _make(self, request: _host.DialRequest) -> Any:
+        made = super()._make(request)
+        return streams.as_connection(await made if isawaitable(made) else made)
+
+    async def _dial_target(self, request: _host.DialRequest) -> Any:
+        return await streams.dial(self._where, self._socket_options, request)
+
+    async def _accept_one(
+        self, listener: socket.socket, request: _host.DialRequest
+    ) -> socket.socket:
+        listener.setblocking(False)
+        sock, _ = await _running_loop().sock_accept(listener)
+        return sock
+
+    def _alive(self, raw: C) -> bool:
+        if isinstance(raw, StreamConnection) and not raw.is_alive:
+            return False
+        return super()._alive(raw)
+
+    # --------------------------------------------------------------- borrowing
+
+    async def getconn(
+        self,
+        timeout: float | None = None,
+        protocol: WantedProtocol = None,
+        ip: WantedIp = None,
+        tag: int = 0,
+    ) -> AsyncConnection[C]:
+        """Borrows a connection: an idle one, else a new one, else waits in line.
+
+        ``timeout`` is in seconds: None for the option ``get_timeout``, 0 to take
+        an idle connection or fail, negative or infinite for no limit. ``tag`` is
+        a number of yours, shown in lists of borrowers. Cancelling it, at any
+        moment, loses nothing.
+
+        Raises :exc:`PoolTimeout`, :exc:`PoolClosed`, :exc:`ConnectFailed`,
+        :exc:`PoolExhausted`, :exc:`HookFailed`.
+        """
+        loop = _running_loop()
+        machine = self._machine if loop is self._loop else self._ready()
+        if timeout is None and protocol is None and ip is None:
+            out = machine.out
+            status = lib.ncp_pool_acquire(
+                self._c, machine.queue, 0, 0, TIMEOUT_DEFAULT, tag, _TAKE, out
+            )
+            if status == 0 and out.type == _CONN:
+                conn = self._lend(out.lease, out.handle)
+            else:
+                conn = await self._wait_for(self._answer(status), None)
+        else:
+            answer = self._acquire(timeout, protocol, ip, tag)
+            if isinstance(answer, Event):
+                answer = await self._wait_for(answer, timeout)
+            conn = answer
+        frame = _getframe(1)
+        conn._code = frame.f_code
+        conn._instruction = frame.f_lasti
+        if self._host.captures_stacks:
+            self._stacks[conn.lease] = "".join(traceback.format_stack(frame))
+        return conn  # type: ignore[return-value]
+
+    async def _wait_for(
+        self, answer: PullLease[C] | Event, timeout: float | None
+    ) -> PullLease[C]:
+        """Waits until an answer has become a connection."""
+        while isinstance(answer, Event):
+            if answer.type == _PENDING:
+                answer = await self._stand_in_line(answer.ticket)
+            else:
+                answer = await self._drive(self._settling(answer, timeout))
+        return answer
+
+    async def _stand_in_line(self, ticket: int) -> PullLease[C] | Event:
+        assert self._loop is not None
+        waiter = self._loop.create_future()
+        key = (self._address, ticket)
+        self._machine.waiting[key] = (self, waiter)
+        self._machine.pump()
+        try:
+            answer: PullLease[C] | Event = await waiter
+        except BaseException:
+            self._give_up(key, waiter)
+            raise
+        return answer
+
+    def _give_up(self, key: tuple[int, int], waiter: asyncio.Future[Any]) -> None:
+        """Whoever waited was cancelled; what he may have got goes to the next."""
+        if self._machine.waiting.pop(key, None) is not None:
+            lib.ncp_ticket_abandon(self._c, key[1], Status.ECANCELED)
+        elif waiter.done() and not waiter.cancelled():
+            answer = waiter.result()
+            if not isinstance(answer, Event):
+                self._never_mind(answer)
+            elif answer.lease:
+                lib.ncp_pool_put(self._c, answer.lease)
+        self._machine.pump()
+        self._look()
+
+    async def try_getconn(
+        self, protocol: WantedProtocol = None, ip: WantedIp = None, tag: int = 0
+    ) -> AsyncConnection[C] | None:
+        """Borrows an idle connection; None when there is none. Never dials and
+        never stands in line."""
+        try:
+            conn = await self.getconn(0, protocol, ip, tag)
+        except errors.PoolExhausted:
+            return None
+        frame = _getframe(1)
+        conn._code = frame.f_code
+        conn._instruction = frame.f_lasti
+        return conn
+
+    def connection(
+        self,
+        timeout: float | None = None,
+        protocol: WantedProtocol = None,
+        ip: WantedIp = None,
+        tag: int = 0,
+        *,
+        keep_on_error: bool = False,
+    ) -> AsyncBorrow[C]:
+        """Borrows a connection for an ``async with`` block.
+
+        A block that is left by an exception, cancellation included, closes the
+        connection, because nobody knows what is still to be read from it;
+        ``keep_on_error`` gives it back all the same. The other arguments are those
+        of :meth:`getconn`.
+        """
+        return AsyncBorrow(self, keep_on_error, (timeout, protocol, ip, tag))
+
+    def tcp(self, timeout: float | None = None, **more: Any) -> AsyncBorrow[C]:
+        """:meth:`connection` over TCP."""
+        return self.connection(timeout, Protocol.TCP, **more)
+
+    def udp(self, timeout: float | None = None, **more: Any) -> AsyncBorrow[C]:
+        """:meth:`connection` over UDP."""
+        return self.connection(timeout, Protocol.UDP, **more)
+
+    def ipv4(self, timeout: float | None = None, **more: Any) -> AsyncBorrow[C]:
+        """:meth:`connection` over IPv4."""
+        return self.connection(timeout, ip=Ip.V4, **more)
+
+    def ipv6(self, timeout: float | None = None, **more: Any) -> AsyncBorrow[C]:
+        """:meth:`connection` over IPv6."""
+        return self.connection(timeout, ip=Ip.V6, **more)
+
+    # ------------------------------------------------------------- giving back
+
+    async def putconn(self, conn: AsyncConnection[C], discard: bool = False) -> None:
+        """Gives a connection back; with ``discard`` it is closed. It waits for
+        nothing but ``on_return`` and ``close``, if these are coroutine functions;
+        cancelled meanwhile, the connection is closed.
+
+        Raises :exc:`InvalidConnection` for one that has been given back already
+        or that another pool lent, :exc:`ConnectionLeaked` for one that had been
+        taken away, :exc:`HookFailed` and :exc:`CloseFailed`; the connection is
+        gone all the same.
+        """
+        self._own(conn)
+        if _running_loop() is not self._loop:
+            self._ready()
+        if discard or not self._has_return_work:
+            closing = self._release(conn, _DISCARD if discard else 0)
+        else:
+            closing = await self._drive(self._returning(conn))
+        if closing is not None:
+            await self._wait_closed(closing)
+
+    async def _wait_closed(self, closing: Any) -> None:
+        """Waits until a connection is closed, and raises how that failed."""
+        if isinstance(closing, asyncio.Task):
+            closing = await asyncio.shield(closing)
+        if closing is not None:
+            raise self._error(Status.ECLOSEHOOK, closing) from closing
+
+    async def _end_block(self, conn: AsyncConnection[C], discard: bool) -> None:
+        """Ends a borrow when an exception may be on its way, which is the one that
+        its user wants to see."""
+        if not conn._token:
+            return
+        try:
+            await self.putconn(conn, discard)
+        except errors.PoolError as error:
+            self._host.logger.warning("%s%s", self._host.prefix, error)
+
+    # ------------------------------------------------------------ the end of it
+
+    async def close(self) -> None:
+        """Stops lending: closes what is idle, and those in line get
+        :exc:`PoolClosed`. What is borrowed stays usable and is closed when it
+        comes back. A dial that runs is not waited for; what it makes is closed.
+        Again, it does nothing."""
+        if self._has_begun():
+            await self._end(self._close())
+
+    async def close_now(self) -> None:
+        """:meth:`close`, and shuts down what is borrowed."""
+        if self._has_begun():
+            await self._end(self._close_now())
+
+    async def close_wait(self, timeout: float | None = None) -> None:
+        """:meth:`close`, then waits until the last connection is back.
+        :exc:`PoolTimeout` when some are still out after ``timeout`` seconds."""
+        if not self._has_begun():
+            return
+        await self._end(self._close())
+        if not await self._until(self._is_over, timeout):
+            raise self._error(Status.ETIMEOUT, waited=timeout)
+
+    async def drain(self, timeout: float | None = None) -> None:
+        """:meth:`close_wait`, then :meth:`close_now` for what is still out, with
+        :exc:`PoolTimeout`."""
+        try:
+            await self.close_wait(timeout)
+        except errors.PoolTimeout:
+            await self._end(self._close_now())
+            raise
+
+    async def prewarm_wait(self, timeout: float | None = None) -> None:
+        """Waits until ``min_connections`` have been made in advance.
+        :exc:`PoolTimeout`; :exc:`ConnectFailed` when that ended without
+        success."""
+        self._ready()
+        if not await self._until(self._is_warm, timeout):
+            raise self._error(Status.ETIMEOUT, waited=timeout)
+        self._check_warm()
+
+    def _has_begun(self) -> bool:
+        """Whether there is something to close; one that never began does not begin
+        any more."""
+        if self._loop is None:
+            self._was_closed = True
+            return False
+        self._ready()
+        return True
+
+    async def _end(self, closings: Closings) -> None:
+        """What the pool began by itself ends; waits for the closes."""
+        for task in list(self._own_dials):
+            task.cancel()
+        failure = None
+        for _, closing in closings:
+            try:
+                await self._wait_closed(closing)
+            except errors.CloseFailed as error:
+                failure = failure or error
+        self._retire()
+        if failure is not None:
+            raise failure
+
+    async def _until(
+        self, condition: Callable[[], bool], timeout: float | None
+    ) -> bool:
+        """Waits until a condition holds; False when it took too long."""
+        if condition():
+            return True
+        assert self._loop is not None
+        waiter = self._loop.create_future()
+        self._watchers.append((condition, waiter))
+        timer = None
+        if timeout is not None and timeout >= 0 and timeout != float("inf"):
+            timer = self._loop.call_later(timeout, self._post, waiter, False)
+        try:
+            return bool(await waiter)
+        finally:
+            self._watchers = [one for one in self._watchers if one[1] is not waiter]
+            if timer is not None:
+                timer.cancel()
+
+    def _is_gone(self) -> bool:
+        return self._is_open and self.is_closed and not (
+            self._tasks
+            or lib.ncp_pool_active_count(self._c)
+            or lib.ncp_pool_dialing_count(self._c)
+        )
+
+    def _retire(self) -> None:
+        """Leaves the loop when there is nothing left to do in it."""
+        if self._is_open and self._is_gone():
+            self._arm(None)
+            self._machine.leave(self)
+
+    def _look(self) -> None:
+        super()._look()
+        if self.is_closed:
+            self._retire()
+
+    def __del__(self) -> None:
+        if not self._is_open:
+            return
+        if not self.is_closed and not lib.ncp_py_closing():
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self)
+        lib.ncp_pool_free(self._c)
+
+
+def _tick_of(pool: weakref.ref[AsyncPool[Any]]) -> None:
+    """A timer rang for a pool that may be gone."""
+    found = pool()
+    if found is not None:
+        found._rang()
+
+
+async def _within(awaitable: Awaitable[Any], seconds: float | None) -> Any:
+    """Awaits in this task, which is cancelled for it when the time has passed; a
+    TimeoutError then."""
+    if seconds is None:
+        return await awaitable
+    task = asyncio.current_task()
+    assert task is not None
+    is_late = False
+
+    def ring() -> None:
+        nonlocal is_late
+        is_late = True
+        task.cancel()
+
+    timer = _running_loop().call_later(seconds, ring)
+    try:
+        return await awaitable
+    except asyncio.CancelledError:
+        if not is_late:
+            raise
+        if sys.version_info >= (3, 11):
+            task.uncancel()
+        raise TimeoutError(f"not made within {seconds:g} s") from None
+    finally:
+        timer.cancel()
