@@ -4736,6 +4736,8 @@ void ncp__log(const ncp_pool *pool, int level, uint64_t conn_id,
 
 /* ---------------------------------------------------------- queue.c, pull.c */
 
+/* There is nothing in the pool any more that its queue could be told. */
+void ncp__queue_remove_pool(ncp_queue *queue, ncp_pool *pool);
 /* An event that says nothing yet, and the facts of a slot in it. */
 void ncp__event_clear(ncp_event *event, ncp_pool *pool);
 void ncp__event_slot(ncp_event *event, const ncp_pool *pool, uint32_t index,
@@ -6713,9 +6715,12 @@ struct ncp__host {
     _Atomic uint64_t told_ns; /* when the host thinks that work is due */
 };
 
+/* A pool without handles has no host that it could tell anything but what is
+ * left to close. */
 static bool wants(const ncp_pool *pool, int what)
 {
-    return pool->host != NULL && (pool->host->wants & what) != 0;
+    return pool->host != NULL && (pool->host->wants & what) != 0 &&
+           !atomic_load_explicit(&pool->orphaned, memory_order_acquire);
 }
 
 int ncp__host_init(ncp_pool *pool)
@@ -6958,7 +6963,8 @@ bool ncp__host_next(ncp_pool *pool, ncp_event *event)
     struct ncp__host *host = pool->host;
     int type = NCP_EVENT_NONE;
 
-    if (host == NULL)
+    if (host == NULL ||
+        atomic_load_explicit(&pool->orphaned, memory_order_acquire))
         return false;
     ncp__event_clear(event, pool);
     ncp__engine_lock(&pool->engine);
@@ -6983,6 +6989,7 @@ bool ncp__host_more_locked(const ncp_pool *pool)
     const struct ncp__host *host = pool->host;
 
     return host != NULL &&
+           !atomic_load_explicit(&pool->orphaned, memory_order_acquire) &&
            (host->notes_head != NULL || host->log_untold ||
             atomic_load_explicit(&host->due_untold, memory_order_acquire));
 }
@@ -8246,8 +8253,11 @@ void ncp__pool_settle(ncp_pool *pool)
     if (now)
         pool->settled = true;
     ncp__engine_unlock(engine);
-    if (now)
-        ncp__pool_release(pool);
+    if (!now)
+        return;
+    if (pool->pull)
+        ncp__queue_remove_pool(pool->config.queue, pool);
+    ncp__pool_release(pool);
 }
 
 ncp_pool *ncp_pool_ref(ncp_pool *pool)
@@ -10875,6 +10885,29 @@ void ncp__queue_remove_ticket(ncp_queue *queue, struct ncp__waiter *ticket)
     if (is_empty(queue))
         unsignal_locked(queue);
     pthread_mutex_unlock(&queue->lock);
+}
+
+void ncp__queue_remove_pool(ncp_queue *queue, ncp_pool *pool)
+{
+    ncp_pool *before = NULL, *at;
+
+    pthread_mutex_lock(&queue->lock);
+    for (at = queue->pools_head; at != NULL && at != pool; at = at->work_next)
+        before = at;
+    if (at != NULL) {
+        if (before == NULL)
+            queue->pools_head = pool->work_next;
+        else
+            before->work_next = pool->work_next;
+        if (queue->pools_tail == pool)
+            queue->pools_tail = before;
+        pool->in_queue = false;
+    }
+    if (is_empty(queue))
+        unsignal_locked(queue);
+    pthread_mutex_unlock(&queue->lock);
+    if (at != NULL)
+        ncp__pool_release(pool);
 }
 
 /* ------------------------------------------------------------------------- taking */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct {
     atomic_long calls;
@@ -486,6 +487,83 @@ static void script_pulling(void)
     world_free(world);
 }
 
+static void hear_events(struct world *world, ncp_pool *pool, ncp_queue *queue)
+{
+    ncp_event event[4];
+    char line[128];
+    int count;
+
+    while ((count = ncp_queue_poll(queue, event, 4)) > 0)
+        for (int i = 0; i < count; i++) {
+            if (event[i].type == NCP_EVENT_CLOSE)
+                world_close(world, event[i].handle);
+            else if (event[i].type == NCP_EVENT_LOG)
+                while (ncp_pool_log_next(pool, NULL, NULL, line, sizeof(line)) >
+                       0)
+                    REQUIRE(line[0] != '\0');
+            else
+                REQUIRE(event[i].type == NCP_EVENT_LEAK ||
+                        event[i].type == NCP_EVENT_DUE);
+        }
+    REQUIRE_EQ(count, 0);
+}
+
+/* What a host would be told may be lost for want of memory, nothing else. */
+static void host_once(struct world *world, ncp_pool *pool, ncp_queue *queue,
+                      struct tally *tally)
+{
+    ncp_event event, answer;
+    uint64_t handle;
+    int status = 0;
+
+    tally->total++;
+    if (!WENT_WELL(
+            ncp_pool_acquire(pool, queue, 1, 1, -1, 1, NCP_FLAG_DIALS, &event)))
+        return;
+    ncp_lease lease = finish_acquire(world, pool, tally, &event);
+    handle = event.handle;
+    usleep(3000); /* it is a leak now */
+    REQUIRE_EQ(ncp_pool_work(pool), NCP_OK);
+    hear_events(world, pool, queue);
+    REQUIRE(world_disown(world, handle));
+    if (ncp_pool_release(pool, lease, NCP_FLAG_HOOK, queue, &answer, 1,
+                         &status) == 1 &&
+        answer.type == NCP_EVENT_CLOSE)
+        world_close(world, answer.handle);
+    REQUIRE_EQ(status, NCP_OK);
+    hear_events(world, pool, queue);
+}
+
+static void script_hosting(void)
+{
+    static const struct setting settings[] = {
+        {NCP_OPTION_DRIVER, NCP_DRIVER_PULL},
+        {NCP_OPTION_MAX_CONNECTIONS, 1},
+        {NCP_OPTION_HEALTH_CHECK, 0},
+        {NCP_OPTION_LEAK_TIMEOUT, 1},
+        {NCP_OPTION_LEAK_INTERVAL, 1},
+        {NCP_OPTION_LEAK_EVICT_MULTIPLIER, 0},
+        {NCP_OPTION_LOG_LEVEL, NCP_LOG_DEBUG},
+        {NCP_OPTION_HOST_EVENTS, NCP_HOST_LEAK | NCP_HOST_LOG | NCP_HOST_DUE},
+    };
+    struct world *world = world_new(2);
+    struct tally tally = {0};
+    ncp_queue *queue = NULL;
+    ncp_pool *pool = NULL;
+
+    if (WENT_WELL(ncp_queue_new(&queue)))
+        pool = OPEN_POOL(world, queue, settings);
+    if (pool) {
+        for (int i = 0; i < 2; i++)
+            host_once(world, pool, queue, &tally);
+        REQUIRE_EQ(ncp_pool_close(pool), NCP_OK);
+        hear_events(world, pool, queue);
+        close_pool(pool, world, &tally);
+    }
+    ncp_queue_free(queue);
+    world_free(world);
+}
+
 /* A guard that could not hold a lease leaves it to its holder. */
 static void script_guarding(void)
 {
@@ -598,6 +676,7 @@ static const struct {
     {"borrowing_in_the_caller", script_borrowing_in_the_caller},
     {"waiting", script_waiting},
     {"pulling", script_pulling},
+    {"hosting", script_hosting},
     {"guarding", script_guarding},
     {"upkeep", script_upkeep},
     {"growing", script_growing},

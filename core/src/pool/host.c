@@ -32,9 +32,12 @@ struct ncp__host {
     _Atomic uint64_t told_ns; /* when the host thinks that work is due */
 };
 
+/* A pool without handles has no host that it could tell anything but what is
+ * left to close. */
 static bool wants(const ncp_pool *pool, int what)
 {
-    return pool->host != NULL && (pool->host->wants & what) != 0;
+    return pool->host != NULL && (pool->host->wants & what) != 0 &&
+           !atomic_load_explicit(&pool->orphaned, memory_order_acquire);
 }
 
 int ncp__host_init(ncp_pool *pool)
@@ -277,7 +280,8 @@ bool ncp__host_next(ncp_pool *pool, ncp_event *event)
     struct ncp__host *host = pool->host;
     int type = NCP_EVENT_NONE;
 
-    if (host == NULL)
+    if (host == NULL ||
+        atomic_load_explicit(&pool->orphaned, memory_order_acquire))
         return false;
     ncp__event_clear(event, pool);
     ncp__engine_lock(&pool->engine);
@@ -302,6 +306,7 @@ bool ncp__host_more_locked(const ncp_pool *pool)
     const struct ncp__host *host = pool->host;
 
     return host != NULL &&
+           !atomic_load_explicit(&pool->orphaned, memory_order_acquire) &&
            (host->notes_head != NULL || host->log_untold ||
             atomic_load_explicit(&host->due_untold, memory_order_acquire));
 }

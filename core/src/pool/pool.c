@@ -43,8 +43,11 @@ void ncp__pool_settle(ncp_pool *pool)
     if (now)
         pool->settled = true;
     ncp__engine_unlock(engine);
-    if (now)
-        ncp__pool_release(pool);
+    if (!now)
+        return;
+    if (pool->pull)
+        ncp__queue_remove_pool(pool->config.queue, pool);
+    ncp__pool_release(pool);
 }
 
 ncp_pool *ncp_pool_ref(ncp_pool *pool)

@@ -261,6 +261,8 @@ void ncp__log(const ncp_pool *pool, int level, uint64_t conn_id,
 
 /* ---------------------------------------------------------- queue.c, pull.c */
 
+/* There is nothing in the pool any more that its queue could be told. */
+void ncp__queue_remove_pool(ncp_queue *queue, ncp_pool *pool);
 /* An event that says nothing yet, and the facts of a slot in it. */
 void ncp__event_clear(ncp_event *event, ncp_pool *pool);
 void ncp__event_slot(ncp_event *event, const ncp_pool *pool, uint32_t index,

@@ -201,6 +201,29 @@ void ncp__queue_remove_ticket(ncp_queue *queue, struct ncp__waiter *ticket)
     pthread_mutex_unlock(&queue->lock);
 }
 
+void ncp__queue_remove_pool(ncp_queue *queue, ncp_pool *pool)
+{
+    ncp_pool *before = NULL, *at;
+
+    pthread_mutex_lock(&queue->lock);
+    for (at = queue->pools_head; at != NULL && at != pool; at = at->work_next)
+        before = at;
+    if (at != NULL) {
+        if (before == NULL)
+            queue->pools_head = pool->work_next;
+        else
+            before->work_next = pool->work_next;
+        if (queue->pools_tail == pool)
+            queue->pools_tail = before;
+        pool->in_queue = false;
+    }
+    if (is_empty(queue))
+        unsignal_locked(queue);
+    pthread_mutex_unlock(&queue->lock);
+    if (at != NULL)
+        ncp__pool_release(pool);
+}
+
 /* ------------------------------------------------------------------------- taking */
 
 static int take_kick_locked(ncp_queue *queue, ncp_event *event)
