@@ -23,18 +23,20 @@ func (c *core) checkIdle(ev event) {
 // checkForBorrow does a check for a caller of Get, who does not wait for it
 // longer than he has to.
 func (c *core) checkForBorrow(a *answer) bool {
-	rec := records.get(a.handle)
-	rec.leaseNow.Load() // pairs with the store of whoever gave it back
+	rec := claim(a.name)
+	if rec == nil {
+		return false
+	}
 	defer func() { rec.checkedNs.Store(c.nowNs()) }()
 	if c.config.HealthChecker == nil {
 		return rec.alive()
 	}
-	result := make(chan bool, 1)
+	result := make(chan bool, 2)
 	go func() {
-		defer func() { recover(); result <- false }() // if it ended otherwise
+		defer func() { result <- false }() // if it ended its goroutine
 		result <- c.healthy(rec)
 	}()
-	timeout, stop := c.after(limitOf(a.timeoutMs))
+	timeout, stop := c.after(limitOf(a.number))
 	defer stop()
 	select {
 	case healthy := <-result:

@@ -13,7 +13,7 @@ func (c *core) closePool() error {
 	c.stop()
 	c.watchLent()
 	status := c.lib.close()
-	proc.drainFor(c)
+	proc.drainClosing(c)
 	c.awaitIdle()
 	return c.closeResult(status)
 }
@@ -51,7 +51,7 @@ func (c *core) awaitIdle() {
 		if !c.hasIdle() {
 			return
 		}
-		proc.drainFor(c)
+		proc.drainClosing(c)
 		<-changed
 	}
 }
@@ -74,7 +74,7 @@ func (c *core) hasIdle() bool {
 func (c *core) closeNow() error {
 	err := c.closePool()
 	c.lib.closeNow()
-	proc.drainFor(c)
+	proc.drainClosing(c)
 	return err
 }
 
@@ -160,7 +160,10 @@ func (c *Connection) watchForLoss() {
 func (c *Connection) unwatch() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.borrow != nil && c.borrow.finalizes {
+	if c.borrow == nil {
+		return
+	}
+	if c.borrow.finalizes {
 		c.borrow.finalizes = false
 		runtime.SetFinalizer(c, nil)
 	}

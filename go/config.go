@@ -332,7 +332,7 @@ func defaultConfig(mode PoolMode) *Config {
 	config := &Config{Mode: mode}
 	for i := range configFields {
 		field := &configFields[i]
-		if field.zero == zeroIsZero && cgoEnabled {
+		if field.zero == zeroIsZero && field.option != ncpOptionMode && cgoEnabled {
 			field.store(config, libOptionDefault(field.option, mode))
 		}
 	}

@@ -8,6 +8,7 @@ type zeroMeaning int
 const (
 	zeroIsZero    zeroMeaning = iota // 0: the fields of the original
 	zeroIsDefault                    // the default; a value below zero is 0
+	zeroIsOurs                       // nothing: C is not told of it
 )
 
 // A configField ties a field of Config to an option of the library: one row an
@@ -33,7 +34,7 @@ func boolField(option int, zero zeroMeaning, at func(*Config) *bool) configField
 			}
 			return 0
 		},
-		func(c *Config, v int64) { *at(c) = v != 0 }}
+		func(c *Config, v int64) { *at(c) = v > 0 }}
 }
 
 // A duration is rounded up to whole milliseconds, so that what is above zero
@@ -71,6 +72,9 @@ func fromMs(ms int64) time.Duration {
 }
 
 var configFields = []configField{
+	enumField(ncpOptionMode,
+		func(c *Config) int64 { return int64(c.Mode) },
+		func(c *Config, v int64) { c.Mode = PoolMode(v) }),
 	intField(ncpOptionMaxConnections, zeroIsZero,
 		func(c *Config) *int { return &c.MaxConnections }),
 	intField(ncpOptionMinConnections, zeroIsZero,
@@ -167,6 +171,10 @@ var configFields = []configField{
 		func(c *Config) *int { return &c.ReceiveBuffer }),
 	durationField(ncpOptionHappyEyeballsDelay, zeroIsDefault,
 		func(c *Config) *time.Duration { return &c.HappyEyeballsDelay }),
+	boolField(ncpOptionCaptureStacks, zeroIsOurs,
+		func(c *Config) *bool { return &c.CaptureStacks }),
+	boolField(ncpOptionPrewarmBlocking, zeroIsOurs,
+		func(c *Config) *bool { return &c.PrewarmBlocking }),
 	{ncpOptionLogLevel, zeroIsDefault,
 		func(c *Config) int64 { return int64(c.LogLevel) },
 		func(c *Config, v int64) { c.LogLevel = LogLevel(v) }},
@@ -175,6 +183,9 @@ var configFields = []configField{
 // give writes a field into a configuration of C.
 func (f *configField) give(c *Config, lib libConfig) int {
 	value := f.load(c)
+	if f.zero == zeroIsOurs {
+		return ncpOk
+	}
 	if f.zero == zeroIsDefault {
 		if value == 0 {
 			return ncpOk // C has its default
@@ -189,7 +200,7 @@ func (f *configField) give(c *Config, lib libConfig) int {
 // fetch reads a field back if C corrected it.
 func (f *configField) fetch(c *Config, lib libConfig) {
 	value, status := lib.getInt(f.option)
-	if status != ncpOk || f.zero == zeroIsDefault || value == f.load(c) {
+	if status != ncpOk || f.zero != zeroIsZero || value == f.load(c) {
 		return
 	}
 	f.store(c, value)

@@ -149,6 +149,13 @@ func (c *Connection) GetReuseCount() int64 {
 	return c.ReuseCount
 }
 
+// IsLeakDetected reports whether it has been found to be borrowed for too long.
+func (c *Connection) IsLeakDetected() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.LeakDetected
+}
+
 // IncrementReuseCount adds one to this copy of the count.
 func (c *Connection) IncrementReuseCount() {
 	c.mu.Lock()
@@ -290,7 +297,7 @@ func (c *Connection) Renew(conn net.Conn) error {
 // once, and a Put that follows is welcome and does nothing. Closing twice
 // answers nil.
 func (c *Connection) Close() error {
-	if c.phase.CompareAndSwap(phaseOwned, phaseDisowned) {
+	if c.phase.CompareAndSwap(phaseOwned, phaseOver) {
 		return c.closeOwn()
 	}
 	if c.phase.CompareAndSwap(phaseLent, phaseEnding) {

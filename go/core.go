@@ -28,16 +28,19 @@ type core struct {
 	returnHooks  bool
 	failsOne     atomic.Bool // dial_policy: an error is told once
 
+	views   atomic.Int32 // Pools that refer to it
 	closed  atomic.Bool
 	dialing context.Context // of every dial; ends with Close
 	stop    context.CancelFunc
 
-	failures failureTable
-	logging  sync.Mutex // by whom the log is being written
+	failures    failureTable
+	lastFailure atomic.Pointer[lastFailure]
+	logging     sync.Mutex // by whom the log is being written
 
 	mu       sync.Mutex
 	changed  chan struct{}        // closed and replaced by broadcast; guarded by mu
 	records  map[*record]struct{} // guarded by mu
+	evicted  map[uint64]*record   // whose LEAK event is to come; guarded by mu
 	jobs     int                  // dials that run; guarded by mu
 	closing  int                  // connections being closed by nobody in particular; guarded by mu
 	closeErr error                // the first of Close; guarded by mu
@@ -144,24 +147,20 @@ func (c *core) mayRetireLocked() bool {
 
 // retire ends what the process does for the pool.
 func (c *core) retire() {
-	proc.leave(c)
 	if c.clock != nil {
 		c.clock.remove(c)
 	}
+	proc.keeper.look(c) // it finds that nothing is due any more
+	proc.leave(c)
 }
 
 // ------------------------------------------------------------------------ records
 
-// adopt makes a record of a connection that was dialed; nil when there is no
-// room for one.
-func (c *core) adopt(rec *record) bool {
-	if !records.add(rec) {
-		return false
-	}
+// adopt counts a record among those of the pool.
+func (c *core) adopt(rec *record) {
 	c.mu.Lock()
 	c.records[rec] = struct{}{}
 	c.mu.Unlock()
-	return true
 }
 
 // forget ends the membership of a record that is out of the table.

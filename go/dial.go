@@ -40,11 +40,35 @@ func (c *core) dial(reservation uint64, hints Hints) {
 		c.dialFailed(reservation, ncpEinvalidconn, nil)
 		return
 	}
-	c.lib.dialed(reservation)
-	if c.config.OnCreated != nil && !c.created(reservation, conn) {
+	c.welcome(reservation, conn)
+}
+
+// welcome makes a dialed connection one of the pool, unless OnCreated refuses it
+// or it came too late.
+func (c *core) welcome(reservation uint64, conn net.Conn) {
+	rec := c.newRecord(conn)
+	if !records.add(rec) {
+		c.logFailure("close", c.close(conn, ReasonNone))
+		c.dialFailed(reservation, ncpEdial, ErrMaxConnectionsReached)
 		return
 	}
-	c.fulfil(reservation, conn)
+	c.adopt(rec)
+	l := rec.link.Load()
+	id, status := c.lib.dialed(reservation, rec.handle, l.fd, l.protocol, l.ip)
+	rec.id = id
+	if status == ncpOk {
+		proc.drain() // another dial may begin
+		if c.config.OnCreated != nil && !c.created(reservation, rec) {
+			return
+		}
+		rec.state.Store(recordIdle)
+		a := c.lib.fulfil(reservation, rec.handle, l.fd, l.protocol, l.ip)
+		status = int(a.status)
+	}
+	if status == ncpEinvalidconn && records.remove(rec.handle) != nil {
+		c.closeRecord(rec, ReasonNone) // too late: nobody wants it
+	}
+	proc.drain()
 }
 
 // make calls the dialer. `ended` is told when the dialer ends its goroutine.
@@ -85,12 +109,15 @@ func (c *core) dialContext(hints Hints) (context.Context, context.CancelFunc) {
 
 // created calls OnCreated; false when the connection was refused, closed and
 // told.
-func (c *core) created(reservation uint64, conn net.Conn) bool {
+func (c *core) created(reservation uint64, rec *record) bool {
 	refuse := func(err error) {
-		c.logFailure("close", c.close(conn, ReasonHook))
+		if records.remove(rec.handle) == nil {
+			return // told already: old versions of Go do it twice
+		}
+		c.closeRecord(rec, ReasonHook)
 		c.dialFailed(reservation, ncpEhook, err)
 	}
-	err := guard(func() error { return c.config.OnCreated(conn) }, refuse)
+	err := guard(func() error { return c.config.OnCreated(rec.conn()) }, refuse)
 	if err != nil {
 		refuse(err)
 	}
@@ -104,6 +131,7 @@ func (c *core) dialFailed(reservation uint64, status int, err error) {
 	if err != nil {
 		code = c.failures.put(err)
 		text = err.Error()
+		c.lastFailure.Store(&lastFailure{code, err})
 	}
 	a := c.lib.fail(reservation, status, code, text)
 	if a.status == ncpEinvalidconn && code != 0 {
@@ -112,20 +140,10 @@ func (c *core) dialFailed(reservation uint64, status int, err error) {
 	proc.drain()
 }
 
-// fulfil hands a connection over to the pool.
-func (c *core) fulfil(reservation uint64, conn net.Conn) {
-	rec := c.newRecord(conn)
-	if !c.adopt(rec) {
-		c.logFailure("close", c.close(conn, ReasonNone))
-		c.dialFailed(reservation, ncpEdial, ErrMaxConnectionsReached)
-		return
-	}
-	l := rec.link.Load()
-	a := c.lib.fulfil(reservation, rec.handle, l.fd, l.protocol, l.ip)
-	if a.status == ncpEinvalidconn && records.remove(rec.handle) != nil {
-		c.closeRecord(rec, ReasonNone) // too late: nobody wants it
-	}
-	proc.drain()
+// A lastFailure is for LastDialFailure.
+type lastFailure struct {
+	code int64
+	err  error
 }
 
 func (c *core) newRecord(conn net.Conn) *record {

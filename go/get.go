@@ -16,6 +16,9 @@ type want struct {
 
 // get borrows a connection. The errors are plain.
 func (c *core) get(ctx context.Context, w want) (*Connection, error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, c.refuse(err)
 	}
@@ -25,7 +28,7 @@ func (c *core) get(ctx context.Context, w want) (*Connection, error) {
 	a := c.lib.acquire(c.queue, w.protocol, w.ip, w.timeoutMs, w.tag,
 		w.flags|ncpFlagTake)
 	if a.kind == ncpEventConn {
-		return c.lend(&a, w.tag), nil
+		return c.lend(&a, w.tag)
 	}
 	return c.follow(ctx, a, w.tag)
 }
@@ -68,14 +71,13 @@ func (c *core) follow(ctx context.Context, a answer, tag uint64) (*Connection,
 		switch {
 		case a.kind == ncpEventPending:
 			var err error
-			if a, err = c.standInLine(ctx, a.ticket); err != nil {
+			if a, err = c.standInLine(ctx, a.name); err != nil {
 				return nil, err
 			}
 		case a.kind == ncpEventConn:
-			return c.lend(&a, tag), nil
+			return c.lend(&a, tag)
 		case a.kind == ncpEventCheck:
-			healthy := c.checkForBorrow(&a)
-			a = c.lib.checked(a.lease, healthy)
+			a = c.lib.checked(a.lease, c.checkForBorrow(&a))
 		case a.kind == ncpEventBorrow:
 			var err error
 			if a, err = c.runBorrowHooks(a); err != nil {
@@ -118,8 +120,8 @@ func (c *core) standInLine(ctx context.Context, ticket uint64) (answer, error) {
 // failure is the error of a get that failed. The user's own come back as the
 // same objects, a panic as a panic.
 func (c *core) failure(a *answer) error {
-	if a.code != 0 {
-		if err, ok := c.failures.get(a.code, c.failsOne.Load()); ok {
+	if a.number != 0 {
+		if err, ok := c.failures.get(a.number, c.failsOne.Load()); ok {
 			rethrow(err)
 			return err
 		}
@@ -127,11 +129,33 @@ func (c *core) failure(a *answer) error {
 	return statusError(int(a.status))
 }
 
-// lend makes the object of a borrow.
-func (c *core) lend(a *answer, tag uint64) *Connection {
-	rec := records.get(a.handle)
+// claim finds the record of a connection that this goroutine was given; nil when
+// it was taken away already, by CloseNow or as leaked.
+func claim(handle uint64) *record {
+	rec := records.get(handle)
+	if rec == nil {
+		return nil
+	}
 	rec.leaseNow.Load() // pairs with the store of whoever gave it back
-	rec.state.Store(recordLent)
+	rec.state.CompareAndSwap(recordIdle, recordLent)
+	return rec
+}
+
+// tooLate gives a lease back whose connection was taken away.
+func (c *core) tooLate(lease uint64) error {
+	c.lib.release(lease, 0, libQueue{})
+	if c.closed.Load() {
+		return ErrPoolClosed
+	}
+	return ErrConnectionLeaked
+}
+
+// lend makes the object of a borrow.
+func (c *core) lend(a *answer, tag uint64) (*Connection, error) {
+	rec := claim(a.name)
+	if rec == nil {
+		return nil, c.tooLate(a.lease)
+	}
 	if a.reused != 0 {
 		rec.reuses++
 	}
@@ -141,7 +165,7 @@ func (c *core) lend(a *answer, tag uint64) *Connection {
 	}
 	l := rec.link.Load()
 	conn := &Connection{
-		ID:         a.connID,
+		ID:         rec.id,
 		Conn:       l.conn,
 		Protocol:   l.protocol,
 		IPVersion:  l.ip,
@@ -157,6 +181,7 @@ func (c *core) lend(a *answer, tag uint64) *Connection {
 	if checkedNs := rec.checkedNs.Load(); checkedNs != 0 {
 		conn.LastHealthCheckAt = c.timeOf(checkedNs)
 	}
+	conn.phase.Store(phaseLent)
 	if tag != 0 {
 		conn.borrow = &borrow{tag: tag}
 	}
@@ -167,7 +192,7 @@ func (c *core) lend(a *answer, tag uint64) *Connection {
 	if c.closed.Load() {
 		c.lentWhileClosing(conn)
 	}
-	return conn
+	return conn, nil
 }
 
 // lentWhileClosing tells Close, which may wait for it to be closed, that it is

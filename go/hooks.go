@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 )
 
 // guard calls a function of the user. A panic, or the end of the goroutine,
@@ -37,8 +38,10 @@ func rethrow(err error) {
 
 // runBorrowHooks calls the hooks of a borrow on the goroutine of Get.
 func (c *core) runBorrowHooks(a answer) (answer, error) {
-	rec := records.get(a.handle)
-	rec.leaseNow.Load() // pairs with the store of whoever gave it back
+	rec := claim(a.name)
+	if rec == nil {
+		return a, c.tooLate(a.lease)
+	}
 	refuse := func(error) {
 		c.lib.checked(a.lease, false)
 		proc.drain()
@@ -103,6 +106,9 @@ func (c *core) startClose(rec *record, reason CloseReason) {
 		return
 	}
 	rec.state.Store(recordClosed)
+	if reason == ReasonLeaked {
+		c.keepEvicted(rec)
+	}
 	go c.closeRecord(rec, reason)
 }
 
@@ -147,31 +153,78 @@ func (rec *record) markTaken(reason CloseReason) {
 
 // leaked tells of a lease that has been out for too long.
 func (c *core) leaked(ev *event) {
-	rec := records.get(ev.handle)
 	leak := Leak{ID: ev.connID, Evicted: ev.reason == ncpReasonLeaked}
-	if rec != nil {
+	if rec := c.leakedRecord(ev, leak.Evicted); rec != nil {
 		leak.Conn = rec.conn()
-		if conn := rec.leaseNow.Load(); conn != nil && conn.lease == ev.lease {
-			conn.flagLeak(&leak)
-		}
+		rec.noteLeak(ev.lease, &leak)
 	}
-	if c.config.OnLeak != nil {
-		go func() {
-			err := guard(func() error { c.config.OnLeak(leak); return nil }, nil)
-			c.logFailure("on_leak", err)
-		}()
+	if c.config.OnLeak == nil {
+		return
+	}
+	go func() {
+		err := guard(func() error { c.config.OnLeak(leak); return nil }, nil)
+		c.logFailure("on_leak", err)
+	}()
+}
+
+// leakedRecord finds the record of a leak. Of an eviction CLOSE is told as well,
+// before this or after it.
+func (c *core) leakedRecord(ev *event, evicted bool) *record {
+	rec := records.get(ev.handle)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if rec == nil {
+		rec = c.evicted[ev.handle]
+		delete(c.evicted, ev.handle)
+	} else if evicted {
+		rec.evictionTold = true
+	}
+	return rec
+}
+
+// keepEvicted keeps a record until its LEAK event, if that is still to come.
+func (c *core) keepEvicted(rec *record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if rec.evictionTold {
+		return
+	}
+	if c.evicted == nil {
+		c.evicted = make(map[uint64]*record)
+	}
+	c.evicted[rec.handle] = rec
+}
+
+// noteLeak fills in what the borrower's object says. From then on the garbage
+// collector may tell that nobody has that any more; the record remembers.
+func (rec *record) noteLeak(lease uint64, leak *Leak) {
+	conn := rec.leaseNow.Load()
+	if conn != nil && conn.lease == lease {
+		rec.leak.Store(&leakNote{lease, conn.borrowedNs(), conn.Tag(), conn.Stack()})
+		conn.mu.Lock()
+		conn.LeakDetected = true
+		conn.mu.Unlock()
+		conn.watchForLoss()
+	}
+	if note := rec.leak.Load(); note != nil && note.lease == lease {
+		leak.Held = time.Duration(rec.core.nowNs() - note.sinceNs)
+		leak.Tag = note.tag
+		leak.Stack = note.stack
 	}
 }
 
-// flagLeak notes a leak in the borrower's object. From now on the garbage
-// collector may tell that nobody has it any more.
-func (c *Connection) flagLeak(leak *Leak) {
-	leak.Held = c.BorrowedFor()
-	leak.Tag = c.Tag()
-	leak.Stack = c.Stack()
+// A leakNote is what is known of a leaked lease.
+type leakNote struct {
+	lease   uint64
+	sinceNs int64
+	tag     uint64
+	stack   string
+}
+
+func (c *Connection) borrowedNs() int64 {
 	c.mu.Lock()
-	c.LeakDetected = true
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	return c.sinceNs
 }
 
 // captureStack keeps the stack of the borrower, from the caller of Get on.

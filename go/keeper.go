@@ -2,10 +2,9 @@ package netconnpool
 
 import (
 	"container/heap"
+	"sync"
 	"time"
 )
-
-import "sync"
 
 // The keeper is the one goroutine that looks at the clock for all pools: it
 // calls ncp_pool_work when ncp_pool_next_due_ms says so, and C says (DUE) when
@@ -43,6 +42,7 @@ func (k *keeper) start() {
 		k.dirty = make(map[*core]struct{})
 	}
 	k.running = true
+	k.at = make(map[*core]*alarm)
 	go k.keep()
 }
 
@@ -70,8 +70,6 @@ func (k *keeper) look(c *core) {
 }
 
 func (k *keeper) keep() {
-	k.at = make(map[*core]*alarm)
-	k.alarms = nil
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -96,6 +94,7 @@ func (k *keeper) takeDirty() (dirty map[*core]struct{}, ended bool) {
 	if k.stopped {
 		k.running = false
 		k.dirty = make(map[*core]struct{})
+		k.at, k.alarms = nil, nil // the next one begins under this lock
 		return nil, true
 	}
 	if len(k.dirty) == 0 {

@@ -42,26 +42,46 @@ type event struct {
 
 // An answer is what acquire, fulfil, fail and checked say.
 type answer struct {
-	status    int32
-	kind      int32
-	lease     uint64
-	handle    uint64
-	ticket    uint64
-	code      int64
-	timeoutMs int64
-	connID    uint64
-	nowNs     int64 // for CONN
-	reused    int32
-	_         int32
+	status int32
+	kind   int16
+	reused int16
+	lease  uint64
+	name   uint64 // of PENDING the ticket, else the handle
+	number int64  // of a failure the code, else milliseconds
+	nowNs  int64  // for CONN
+	_      [3]int64
 }
 
 // A released is what giving back says: the status of the put, the time, and at
-// most one event.
+// most one event, whose kind is ncpEventNone when there is none.
 type released struct {
-	status int32
-	count  int32
-	nowNs  int64
-	event  event
+	status      int32
+	kind        int16
+	reused      int16
+	nowNs       int64
+	pool        libPool
+	ticket      uint64
+	lease       uint64
+	handle      uint64
+	number      int64
+	eventStatus int32 // of CLOSE the reason
+	whole       int32
+}
+
+// event is the event that came with a release.
+func (r *released) event() event {
+	if r.whole != 0 {
+		return takeWholeEvent(r.number)
+	}
+	ev := event{kind: int32(r.kind), pool: r.pool, ticket: r.ticket,
+		lease: r.lease, handle: r.handle, reused: int32(r.reused)}
+	if r.kind == ncpEventClose {
+		ev.reason = r.eventStatus
+		return ev
+	}
+	ev.status = r.eventStatus
+	ev.code, ev.timeoutMs = r.number, r.number
+	return ev
 }
 
 // noFd stands for a connection without a descriptor.

@@ -34,26 +34,34 @@ func (c libClock) c() *C.uint64_t    { return (*C.uint64_t)(c.ptr) }
 
 // ---------------------------------------------------------------- the fast path
 
+func (p libPool) number() C.uintptr_t  { return C.uintptr_t(uintptr(p.ptr)) }
+func (q libQueue) number() C.uintptr_t { return C.uintptr_t(uintptr(q.ptr)) }
+
 func (p libPool) acquire(queue libQueue, protocol Protocol, ip IPVersion,
 	timeoutMs int64, tag uint64, flags int) answer {
-	a := C.ncpgo_acquire(p.c(), queue.c(), C.int(protocol), C.int(ip),
+	a := C.ncpgo_acquire(p.number(), queue.number(), C.int(protocol), C.int(ip),
 		C.int64_t(timeoutMs), C.uint64_t(tag), C.int(flags))
 	return *(*answer)(unsafe.Pointer(&a))
 }
 
 func (p libPool) release(lease uint64, flags int, queue libQueue) released {
-	r := C.ncpgo_release(p.c(), C.ncp_lease(lease), C.int(flags), queue.c())
+	r := C.ncpgo_release(p.number(), C.uint64_t(lease), C.int(flags), queue.number())
 	return *(*released)(unsafe.Pointer(&r))
 }
 
 // refuse counts a get that ended before it began.
-func (p libPool) refuse(status int) {}
+func (p libPool) refuse(status int) { C.ncp_pool_refuse(p.c(), C.int(status)) }
 
 // keeps says whether a put would keep the connection.
-func (p libPool) keeps(lease uint64) bool { return true }
+func (p libPool) keeps(lease uint64) bool {
+	return C.ncp_lease_keeps(p.c(), C.ncp_lease(lease)) == 0
+}
 
-// dialed says that a dial has ended and hooks follow.
-func (p libPool) dialed(reservation uint64) {}
+func takeWholeEvent(address int64) event {
+	var ev event
+	C.ncpgo_take_whole(C.int64_t(address), (*C.ncp_event)(unsafe.Pointer(&ev)))
+	return ev
+}
 
 // -------------------------------------------------------------------- the queue
 
@@ -78,6 +86,15 @@ func (q libQueue) poll(events []event) int {
 func (p libPool) checked(lease uint64, healthy bool) answer {
 	a := C.ncpgo_checked(p.c(), C.uint64_t(lease), cBool(healthy))
 	return *(*answer)(unsafe.Pointer(&a))
+}
+
+// dialed says that a dial has ended and hooks follow; it learns the id that the
+// connection will have.
+func (p libPool) dialed(reservation, handle uint64, fd int, protocol Protocol,
+	ip IPVersion) (uint64, int) {
+	number := C.ncpgo_dialed(p.c(), C.uint64_t(reservation), C.uint64_t(handle),
+		C.int(fd), C.int(protocol), C.int(ip))
+	return uint64(number.value), int(number.status)
 }
 
 func (p libPool) fulfil(reservation, handle uint64, fd int, protocol Protocol,

@@ -20,7 +20,7 @@ func (libPool) acquire(queue libQueue, protocol Protocol, ip IPVersion, timeoutM
 func (libPool) release(lease uint64, flags int, queue libQueue) released { panic(noLibrary) }
 func (libPool) refuse(status int)                                        { panic(noLibrary) }
 func (libPool) keeps(lease uint64) bool                                  { panic(noLibrary) }
-func (libPool) dialed(reservation uint64)                                { panic(noLibrary) }
+func takeWholeEvent(address int64) event                                 { panic(noLibrary) }
 func newLibQueue() (libQueue, int)                                       { panic(noLibrary) }
 func (libQueue) fd() int                                                 { panic(noLibrary) }
 func (libQueue) kick()                                                   { panic(noLibrary) }
@@ -28,6 +28,9 @@ func (libQueue) free()                                                   { panic
 func (libQueue) ready() bool                                             { panic(noLibrary) }
 func (libQueue) poll(events []event) int                                 { panic(noLibrary) }
 func (libPool) checked(lease uint64, healthy bool) answer                { panic(noLibrary) }
+func (libPool) dialed(reservation, handle uint64, fd int, protocol Protocol, ip IPVersion) (uint64, int) {
+	panic(noLibrary)
+}
 func (libPool) fulfil(reservation, handle uint64, fd int, protocol Protocol, ip IPVersion) answer {
 	panic(noLibrary)
 }

@@ -60,9 +60,7 @@ func (t *lineTable) leave(pool libPool, ticket uint64) {
 // deliver tells a waiter what its ticket came to.
 func (t *lineTable) deliver(ev *event) {
 	at := place{ev.pool, ev.ticket}
-	a := answer{status: ev.status, kind: ev.kind, lease: ev.lease,
-		handle: ev.handle, connID: ev.connID, code: ev.code,
-		timeoutMs: ev.timeoutMs, reused: ev.reused}
+	a := answerOf(ev)
 	s := t.shard(ev.ticket)
 	s.mu.Lock()
 	w := s.waiting[at]
@@ -77,4 +75,14 @@ func (t *lineTable) deliver(ev *event) {
 	delete(s.waiting, at)
 	s.mu.Unlock()
 	w.ch <- a
+}
+
+// answerOf is the answer in an event.
+func answerOf(ev *event) answer {
+	a := answer{status: ev.status, kind: int16(ev.kind), lease: ev.lease,
+		name: ev.handle, number: ev.timeoutMs, reused: int16(ev.reused)}
+	if ev.status != ncpOk {
+		a.number = ev.code
+	}
+	return a
 }

@@ -25,16 +25,28 @@ func NewPool(config *Config) (*Pool, error) {
 	}
 	proc.keeper.look(c)
 	proc.drain()
-	pool := &Pool{c}
-	runtime.SetFinalizer(pool, func(p *Pool) { go p.core.abandon() })
+	pool := c.view()
 	if c.config.PrewarmBlocking {
 		_ = c.prewarmWait(context.Background())
 	}
 	return pool, nil
 }
 
+// view makes a Pool that refers to the core. The core is closed when none is
+// left.
+func (c *core) view() *Pool {
+	pool := &Pool{c}
+	c.views.Add(1)
+	runtime.SetFinalizer(pool, func(p *Pool) {
+		if p.core.views.Add(-1) == 0 {
+			go p.core.abandon()
+		}
+	})
+	return pool
+}
+
 // FindPool returns a living pool of this process by its Config.Name. The pool
-// is another view of the same one: it is closed when either is.
+// is the same one: Close closes it for everybody.
 func FindPool(name string) (*Pool, error) {
 	proc.mu.RLock()
 	c := proc.names[name]
@@ -42,7 +54,7 @@ func FindPool(name string) (*Pool, error) {
 	if name == "" || c == nil || c.closed.Load() {
 		return nil, ErrNotFound
 	}
-	return &Pool{c}, nil
+	return c.view(), nil
 }
 
 // anyWant is what Get asks for.
@@ -330,6 +342,9 @@ func (p *Pool) LastDialFailure() (DialFailure, bool) {
 	if status != ncpOk {
 		return DialFailure{}, false
 	}
-	err, _ := p.core.failures.get(last.code, false)
-	return DialFailure{err, last.text, fromMs(last.ageMs), last.count}, true
+	failure := DialFailure{nil, last.text, fromMs(last.ageMs), last.count}
+	if ours := p.core.lastFailure.Load(); ours != nil && ours.code == last.code {
+		failure.Err = ours.err
+	}
+	return failure, true
 }

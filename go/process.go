@@ -132,7 +132,12 @@ func (p *process) dispatch() {
 		if err != nil {
 			panic("netconnpool: the queue cannot be watched: " + err.Error())
 		}
-		if p.handleAll(buffer.events[:count], nil) && p.unused() {
+		kicked := false
+		for i := range buffer.events[:count] {
+			kicked = kicked || buffer.events[i].kind == ncpEventKick
+			p.handle(&buffer.events[i])
+		}
+		if kicked && p.unused() {
 			return
 		}
 	}
@@ -144,14 +149,39 @@ type eventBuffer struct{ events [64]event }
 var buffers = sync.Pool{New: func() interface{} { return new(eventBuffer) }}
 
 // drain takes out what is in the queue now, on this goroutine.
-func (p *process) drain() { p.drainFor(nil) }
+func (p *process) drain() { p.take(func(*event) bool { return false }) }
 
-// drainFor is drain for somebody who closes the connections of one pool himself.
-func (p *process) drainFor(closer *core) {
+// drainClosing is drain for somebody who closes the connections of a pool
+// himself.
+func (p *process) drainClosing(c *core) {
+	p.take(func(ev *event) bool {
+		if ev.kind != ncpEventClose || ev.pool != c.lib {
+			return false
+		}
+		if rec := records.remove(ev.handle); rec != nil {
+			c.noteCloseError(c.closeHere(rec, CloseReason(ev.reason)))
+		}
+		return true
+	})
+}
+
+// take empties the queue. What `mine` does not want is handled as usual.
+func (p *process) take(mine func(*event) bool) {
+	if !p.queue.ready() {
+		return
+	}
 	buffer := buffers.Get().(*eventBuffer)
 	for p.queue.ready() {
 		count := p.queue.poll(buffer.events[:])
-		if p.handleAll(buffer.events[:count], closer) {
+		kicked := false
+		for i := range buffer.events[:count] {
+			ev := &buffer.events[i]
+			kicked = kicked || ev.kind == ncpEventKick
+			if !mine(ev) {
+				p.handle(ev)
+			}
+		}
+		if kicked {
 			p.queue.kick() // it was the dispatcher's
 			break
 		}
@@ -159,21 +189,13 @@ func (p *process) drainFor(closer *core) {
 	buffers.Put(buffer)
 }
 
-// handleAll reports whether a kick was among them.
-func (p *process) handleAll(events []event, closer *core) (kicked bool) {
-	for i := range events {
-		switch ev := &events[i]; {
-		case ev.kind == ncpEventKick:
-			kicked = true
-		case ev.kind == ncpEventClose && closer != nil && ev.pool == closer.lib:
-			if rec := records.remove(ev.handle); rec != nil {
-				closer.noteCloseError(closer.closeHere(rec, CloseReason(ev.reason)))
-			}
-		default:
-			p.handle(ev)
-		}
+// handleOne is handle for an event that came with an answer.
+func (p *process) handleOne(ev *event) {
+	if ev.kind == ncpEventKick {
+		p.queue.kick() // it was the dispatcher's
+		return
 	}
-	return kicked
+	p.handle(ev)
 }
 
 // handle does what an event says, or has it done by a goroutine of its own when

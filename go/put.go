@@ -52,16 +52,14 @@ func (c *core) discard(conn *Connection) error {
 // says whatever C says.
 func (c *core) endLease(conn *Connection, flags int, err error) error {
 	rec := conn.rec
-	rec.state.Store(recordIdle)
+	rec.state.CompareAndSwap(recordLent, recordIdle)
 	rec.leaseNow.Store(nil) // pairs with the load of whoever is lent it next
 	r := c.lib.release(conn.lease, flags, c.queue)
 	nowNs := r.nowNs
 	if c.clock != nil {
 		nowNs = c.nowNs()
 	}
-	if conn.borrow != nil {
-		conn.unwatch()
-	}
+	conn.unwatch()
 	conn.over(phaseOver, nowNs, true)
 	closeErr := c.afterRelease(&r, rec)
 	if c.closed.Load() {
@@ -78,38 +76,33 @@ func (c *core) endLease(conn *Connection, flags int, err error) error {
 	return statusError(int(r.status))
 }
 
-// afterRelease handles the event that came with a release. The connection that
-// was given back is closed here and now if it is to be.
+// afterRelease handles the event that came with a release. If the connection that
+// was given back is to be closed, it is that which comes, and is done here.
 func (c *core) afterRelease(r *released, rec *record) error {
-	if r.count == 0 {
+	if r.kind == ncpEventNone {
 		return nil
 	}
-	ev := &r.event
-	if ev.kind == ncpEventClose && ev.handle == rec.handle {
-		if records.remove(ev.handle) == nil {
-			return nil
-		}
-		return c.closeHere(rec, CloseReason(ev.reason))
-	}
-	if ev.kind == ncpEventKick {
-		proc.queue.kick()
+	if r.kind != ncpEventClose || r.handle != rec.handle {
+		ev := r.event()
+		proc.handleOne(&ev)
 		return nil
 	}
-	proc.handle(ev)
-	return nil
+	if records.remove(r.handle) == nil {
+		return nil
+	}
+	return c.closeHere(rec, CloseReason(r.eventStatus))
 }
 
 // closeByHolder is Connection.Close of a borrowed one.
 func (c *core) closeByHolder(conn *Connection) error {
 	rec := conn.rec
+	mine := records.remove(rec.handle) != nil // the CLOSE event finds nothing
 	rec.leaseNow.Store(nil)
 	status := c.lib.closeLease(conn.lease)
-	if conn.borrow != nil {
-		conn.unwatch()
-	}
+	conn.unwatch()
 	conn.over(phaseClosed, c.nowNs(), false)
 	var err error
-	if status == ncpOk && records.remove(rec.handle) != nil {
+	if mine {
 		err = c.closeHere(rec, ReasonDiscarded)
 	}
 	proc.drain()
@@ -133,9 +126,7 @@ func (c *core) detach(conn *Connection) (net.Conn, error) {
 	}
 	rec := conn.rec
 	status := c.lib.detach(conn.lease)
-	if conn.borrow != nil {
-		conn.unwatch()
-	}
+	conn.unwatch()
 	conn.over(phaseOver, c.nowNs(), status != ncpOk)
 	proc.drain()
 	if status != ncpOk {

@@ -12,6 +12,7 @@ import (
 // index into the table and a generation, never an address.
 type record struct {
 	handle uint64
+	id     uint64 // that C gave it
 	core   *core
 	link   atomic.Pointer[link] // changes with Connection.Renew alone
 	state  atomic.Int32
@@ -19,11 +20,14 @@ type record struct {
 
 	checkedNs atomic.Int64 // when it was checked, on the pool's clock; 0 never
 	leaseNow  atomic.Pointer[Connection]
+	leak      atomic.Pointer[leakNote] // of the last lease that leaked
 
 	// What only the holder of the lease touches. The store into leaseNow before
 	// the release and the load after the next acquire order it.
 	reuses      int64
 	noDeadlines bool // it cannot have any: SetDeadline panics
+
+	evictionTold bool // guarded by the lock of the core
 }
 
 // A link is what a record stands for.
@@ -42,7 +46,8 @@ func (rec *record) conn() net.Conn { return rec.link.Load().conn }
 
 // States of a record.
 const (
-	recordIdle int32 = iota
+	recordNew int32 = iota // OnCreated is to be called
+	recordIdle
 	recordLent
 	recordChecking
 	recordClosed

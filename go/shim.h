@@ -18,26 +18,33 @@
 #define NCPGO_CLOCK CLOCK_MONOTONIC
 #endif
 
-/* The answer to acquire, fulfil, fail and checked. */
+/* The answer to acquire, fulfil, fail and checked. Cgo copies such structs three
+ * times, and 64 bytes faster than 40. */
 struct ncpgo_answer {
     int32_t status;
-    int32_t type;
+    int16_t type;
+    int16_t reused;
     uint64_t lease;
-    uint64_t handle;
-    uint64_t ticket;
-    int64_t code;
-    int64_t timeout_ms;
-    uint64_t conn_id;
+    uint64_t name;  /* PENDING: the ticket, else the handle */
+    int64_t number; /* of a failure the code, else timeout_ms */
     int64_t now_ns; /* CONN: ncpgo_now_ns() */
-    int32_t reused;
-    int32_t reserved;
+    int64_t spare[3];
 };
 
+/* What a release says, and the event that came with it, if any. */
 struct ncpgo_released {
     int32_t status;
-    int32_t count; /* of events: 0 or 1 */
+    int16_t type; /* of the event; NONE when there is none */
+    int16_t reused;
     int64_t now_ns; /* ncpgo_now_ns() */
-    ncp_event event;
+    ncp_pool *pool;
+    uint64_t ticket;
+    uint64_t lease;
+    uint64_t handle;
+    int64_t number;       /* of a failed ticket the code, else timeout_ms */
+    int32_t event_status; /* CLOSE: the reason */
+    int32_t whole; /* 1: `number` is the address of the whole event, which
+                      ncpgo_take_whole() copies and frees */
 };
 
 struct ncpgo_counters {
@@ -64,26 +71,25 @@ static inline struct ncpgo_answer ncpgo_answer_of(int status,
 {
     struct ncpgo_answer answer = {
         .status = status,
-        .type = event->type,
+        .type = (int16_t)event->type,
+        .reused = (int16_t)event->reused,
         .lease = event->lease,
-        .handle = event->handle,
-        .ticket = event->ticket,
-        .code = event->code,
-        .timeout_ms = event->timeout_ms,
-        .conn_id = event->conn_id,
+        .name = event->type == NCP_EVENT_PENDING ? event->ticket
+                                                 : event->handle,
+        .number = status != NCP_OK ? event->code : event->timeout_ms,
         .now_ns = event->type == NCP_EVENT_CONN ? ncpgo_now_ns() : 0,
-        .reused = event->reused,
     };
     return answer;
 }
 
+/* Pools and queues come as numbers where it counts: cgo looks at pointers. */
 static inline struct ncpgo_answer
-ncpgo_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
+ncpgo_acquire(uintptr_t pool, uintptr_t queue, int protocol, int ip,
               int64_t timeout_ms, uint64_t tag, int flags)
 {
     ncp_event event;
-    int status = ncp_pool_acquire(pool, queue, protocol, ip, timeout_ms, tag,
-                                  flags, &event);
+    int status = ncp_pool_acquire((ncp_pool *)pool, (ncp_queue *)queue,
+                                  protocol, ip, timeout_ms, tag, flags, &event);
     return ncpgo_answer_of(status, &event);
 }
 
@@ -125,17 +131,77 @@ static inline struct ncpgo_answer ncpgo_fail(ncp_pool *pool,
     return ncpgo_answer_of(status, &event);
 }
 
+static inline void ncpgo_carry(struct ncpgo_released *released,
+                               const ncp_event *event)
+{
+    released->type = (int16_t)event->type;
+    released->reused = (int16_t)event->reused;
+    released->pool = event->pool;
+    released->ticket = event->ticket;
+    released->lease = event->lease;
+    released->handle = event->handle;
+    released->number =
+        event->status != NCP_OK ? event->code : event->timeout_ms;
+    released->event_status =
+        event->type == NCP_EVENT_CLOSE ? event->reason : event->status;
+}
+
+/* Work that needs more room than `released` has. */
+static inline void ncpgo_carry_whole(struct ncpgo_released *released,
+                                     const ncp_event *event)
+{
+    ncp_event *copy = malloc(sizeof(*copy));
+
+    if (copy == NULL)
+        abort(); /* as the runtime of Go does without memory */
+    *copy = *event;
+    released->number = (int64_t)(intptr_t)copy;
+    released->whole = 1;
+}
+
 static inline struct ncpgo_released
-ncpgo_release(ncp_pool *pool, uint64_t lease, int flags, ncp_queue *queue)
+ncpgo_release(uintptr_t pool, uint64_t lease, int flags, uintptr_t queue)
 {
     struct ncpgo_released released;
+    ncp_event event;
     int status = NCP_OK;
+    int count = ncp_pool_release((ncp_pool *)pool, lease, flags,
+                                 (ncp_queue *)queue, &event, 1, &status);
 
-    released.count =
-        ncp_pool_release(pool, lease, flags, queue, &released.event, 1, &status);
     released.status = status;
+    released.type = NCP_EVENT_NONE;
+    released.whole = 0;
     released.now_ns = ncpgo_now_ns();
+    if (count == 0)
+        return released;
+    ncpgo_carry(&released, &event);
+    if (event.type == NCP_EVENT_DIAL || event.type == NCP_EVENT_LEAK ||
+        (event.type == NCP_EVENT_CHECK && event.ticket == 0))
+        ncpgo_carry_whole(&released, &event);
     return released;
+}
+
+static inline void ncpgo_take_whole(int64_t address, ncp_event *out)
+{
+    ncp_event *event = (ncp_event *)(intptr_t)address;
+
+    *out = *event;
+    free(event);
+}
+
+/* The id that the connection will have. */
+static inline struct ncpgo_number ncpgo_dialed(ncp_pool *pool,
+                                               uint64_t reservation,
+                                               uint64_t handle, int fd,
+                                               int protocol, int ip)
+{
+    struct ncpgo_number number;
+    uint64_t conn_id = 0;
+
+    number.status = ncp_pool_dialed(pool, reservation, handle, fd, protocol, ip,
+                                    &conn_id);
+    number.value = (int64_t)conn_id;
+    return number;
 }
 
 static inline struct ncpgo_counters ncpgo_stats(const ncp_pool *pool)
