@@ -4503,6 +4503,9 @@ enum {
     NCP__BORROW_ASK = NCP__BORROW_HOOK | NCP__BORROW_CHECK /* pull: the host */
 };
 
+/* Checks by the user that may run, or hang, at a time. */
+enum { NCP__MAX_CHECKS = 10 };
+
 /* pool.return_work: what a put does before it lets go of one. */
 enum { NCP__RETURN_HOOK = 1, NCP__RETURN_BLOCKING = 2 };
 
@@ -4533,6 +4536,7 @@ struct ncp_pool {
     uint32_t job_head, job_tail;
     /* engine's lock */
     uint32_t checks_out; /* health checks that run or wait for a worker */
+    ncp_lease late_checks[NCP__MAX_CHECKS]; /* pull: timed out, not answered */
     uint32_t events_out; /* work events that were not polled, tickets */
     uint32_t work_head,
         work_tail; /* pull: for the queue, linked by slot.link */
@@ -4716,6 +4720,8 @@ void ncp__upkeep_at(ncp_pool *pool, uint64_t due_ns);
 void ncp__upkeep_plan(ncp_pool *pool, uint64_t now_ns);
 /* Runs the health check of a slot in state CHECKING, on this thread. */
 void ncp__check_run(ncp_pool *pool, uint32_t index);
+/* The host answered a check that had taken too long. */
+void ncp__check_answered_late(ncp_pool *pool, ncp_lease lease);
 
 /* ----------------------------------------------------------------- stack.c */
 
@@ -8897,6 +8903,7 @@ void ncp__pool_forked(ncp_pool *pool,
     pool->job_head = NCP__NO_SLOT;
     pool->job_tail = NCP__NO_SLOT;
     pool->checks_out = 0;
+    memset(pool->late_checks, 0, sizeof(pool->late_checks));
     pool->events_out = 0;
     atomic_store_explicit(&pool->keeping, false, memory_order_relaxed);
     ncp__pull_forked(pool);
@@ -9842,8 +9849,10 @@ static int finish_check(ncp_pool *pool, ncp_lease lease, bool healthy)
     uint64_t word = ncp__word(ncp__token_generation(lease), NCP__CHECKING);
     if (atomic_load_explicit(&slot->word, memory_order_acquire) != word ||
         !ncp__engine_check_done(engine, ncp__token_index(lease), healthy,
-                                ncp__engine_now(engine), &acts))
+                                ncp__engine_now(engine), &acts)) {
+        ncp__check_answered_late(pool, lease);
         return NCP_EINVALIDCONN;
+    }
     ncp__engine_lock(engine);
     pool->checks_out--;
     ncp__engine_unlock(engine);
@@ -12179,8 +12188,6 @@ int ncp_ip_parse(const char *text)
 
 /* Housekeeping of one pool: what is due is done, and the next time planned. */
 
-enum { MAX_CHECKS = 10 /* checks by the user that run at a time */ };
-
 static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
 {
     return a_ns < b_ns ? a_ns : b_ns;
@@ -12261,10 +12268,11 @@ static uint32_t room_for_checks(ncp_pool *pool)
     if (!checked_elsewhere(pool))
         return NCP__CHUNK_SLOTS;
     ncp__engine_lock(&pool->engine);
-    uint32_t room =
-        pool->checks_out < MAX_CHECKS ? MAX_CHECKS - pool->checks_out : 0;
+    uint32_t out = pool->checks_out;
+    for (int i = 0; i < NCP__MAX_CHECKS; i++)
+        out += pool->late_checks[i] != 0;
     ncp__engine_unlock(&pool->engine);
-    return room;
+    return out < NCP__MAX_CHECKS ? NCP__MAX_CHECKS - out : 0;
 }
 
 static void check_health(ncp_pool *pool, uint64_t now_ns)
@@ -12308,20 +12316,42 @@ void ncp__check_run(ncp_pool *pool, uint32_t index)
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
 }
 
+/* The host has not answered this check: until it does, it may hang there. */
+static void note_late(ncp_pool *pool, uint32_t index, ncp_lease lease)
+{
+    ncp__engine_lock(&pool->engine);
+    pool->checks_out--;
+    bool told = ncp__engine_slot(&pool->engine, index)->work == 0;
+    for (int i = 0; told && i < NCP__MAX_CHECKS; i++)
+        if (pool->late_checks[i] == 0) {
+            pool->late_checks[i] = lease;
+            break;
+        }
+    ncp__engine_unlock(&pool->engine);
+}
+
+void ncp__check_answered_late(ncp_pool *pool, ncp_lease lease)
+{
+    ncp__engine_lock(&pool->engine);
+    for (int i = 0; i < NCP__MAX_CHECKS; i++)
+        if (pool->late_checks[i] == lease)
+            pool->late_checks[i] = 0;
+    ncp__engine_unlock(&pool->engine);
+}
+
 /* A check that takes too long has failed: the connection leaves the pool. Its
  * checker goes on until it returns, and the connection is closed then. */
 static void check_overdue(ncp_pool *pool, uint32_t index, uint64_t now_ns)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__acts acts = NCP__NO_ACTS;
+    ncp_lease lease = ncp__engine_lease(engine, index);
 
     if (!ncp__engine_check_overdue(engine, index, !pool->pull, now_ns, &acts))
         return;
     ncp__log(pool, NCP_LOG_WARN, 0, "event=check_timed_out");
     if (pool->pull) {
-        ncp__engine_lock(engine);
-        pool->checks_out--;
-        ncp__engine_unlock(engine);
+        note_late(pool, index, lease);
         ncp__pull_work(pool, index, NCP_EVENT_CLOSE);
     }
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);

@@ -288,6 +288,90 @@ static void a_get_that_was_over_before_it_began_is_counted(void **state)
     ncp_pool_free(pool);
 }
 
+enum { CHECKED = 12, AT_A_TIME = 10 };
+
+/* A pool whose idle connections are checked, by a clock of ours. */
+static ncp_pool *open_checked_pool(ncp_queue *queue, uint64_t *now_ns)
+{
+    static const struct {
+        int option;
+        int64_t value;
+    } settings[] = {
+        {NCP_OPTION_DRIVER, NCP_DRIVER_PULL},
+        {NCP_OPTION_MIN_CONNECTIONS, 0},
+        {NCP_OPTION_MAX_CONNECTIONS, CHECKED},
+        {NCP_OPTION_MAX_IDLE_CONNECTIONS, CHECKED},
+        {NCP_OPTION_MAX_CONCURRENT_CREATES, 0},
+        {NCP_OPTION_HEALTH_CHECK_INTERVAL, 100},
+        {NCP_OPTION_HEALTH_CHECK_TIMEOUT, 40},
+    };
+    ncp_lease lease[CHECKED];
+    ncp_config *config;
+    ncp_pool *pool;
+
+    assert_int_equal(ncp_config_new(NCP_MODE_CLIENT, &config), NCP_OK);
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        ncp_config_set_int(config, settings[i].option, settings[i].value);
+    ncp_config_set_queue(config, queue);
+    ncp_config_set_clock(config, ncp_manual_clock, now_ns, NULL);
+    assert_int_equal(ncp_pool_new(config, &pool), NCP_OK);
+    ncp_config_free(config);
+    for (int i = 0; i < CHECKED; i++)
+        lease[i] = lend(pool);
+    for (int i = 0; i < CHECKED; i++)
+        assert_int_equal(ncp_pool_put(pool, lease[i]), NCP_OK);
+    return pool;
+}
+
+/* Time goes on; the CHECK events that come of it, the CLOSE ones are counted. */
+static int work_after(ncp_pool *pool, ncp_queue *queue, uint64_t *now_ns,
+                      int ms, ncp_event *checks, int *closes)
+{
+    ncp_event event;
+    int count = 0;
+
+    *now_ns += (uint64_t)ms * 1000000;
+    *closes = 0;
+    assert_int_equal(ncp_pool_work(pool), NCP_OK);
+    while (ncp_queue_poll(queue, &event, 1) == 1) {
+        if (event.type == NCP_EVENT_CHECK)
+            checks[count++] = event;
+        else if (event.type == NCP_EVENT_CLOSE)
+            ++*closes;
+    }
+    return count;
+}
+
+static void checks_that_hang_at_the_host_are_at_most_ten(void **state)
+{
+    uint64_t now_ns = 1000000000;
+    ncp_event late[CHECKED], more[CHECKED], answer;
+    ncp_queue *queue;
+    int closes;
+
+    (void)state;
+    assert_int_equal(ncp_queue_new(&queue), NCP_OK);
+    ncp_pool *pool = open_checked_pool(queue, &now_ns);
+    assert_int_equal(work_after(pool, queue, &now_ns, 101, late, &closes),
+                     AT_A_TIME);
+    assert_int_equal(work_after(pool, queue, &now_ns, 50, more, &closes), 0);
+    assert_int_equal(closes, AT_A_TIME);
+    assert_int_equal(work_after(pool, queue, &now_ns, 101, more, &closes), 0);
+    for (int i = 0; i < 2; i++) /* the second answer changes nothing */
+        assert_int_equal(ncp_pool_checked(pool, late[0].lease, 1, &answer),
+                         NCP_EINVALIDCONN);
+    assert_int_equal(work_after(pool, queue, &now_ns, 101, more, &closes), 1);
+    assert_int_equal(ncp_pool_checked(pool, more[0].lease, 1, &answer), NCP_OK);
+    for (int i = 1; i < AT_A_TIME; i++)
+        assert_int_equal(ncp_pool_checked(pool, late[i].lease, 0, &answer),
+                         NCP_EINVALIDCONN);
+    assert_int_equal(work_after(pool, queue, &now_ns, 101, more, &closes), 2);
+    ncp_pool_free(pool);
+    while (ncp_queue_poll(queue, &answer, 1) == 1)
+        continue;
+    ncp_queue_free(queue);
+}
+
 static void a_manual_clock_tells_what_is_stored(void **state)
 {
     uint64_t now_ns = 123;
@@ -310,6 +394,7 @@ int main(void)
         cmocka_unit_test(a_dial_that_ended_lets_the_next_begin),
         cmocka_unit_test(a_lease_tells_whether_it_would_be_kept),
         cmocka_unit_test(a_get_that_was_over_before_it_began_is_counted),
+        cmocka_unit_test(checks_that_hang_at_the_host_are_at_most_ten),
         cmocka_unit_test(a_manual_clock_tells_what_is_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

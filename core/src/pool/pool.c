@@ -687,6 +687,7 @@ void ncp__pool_forked(ncp_pool *pool,
     pool->job_head = NCP__NO_SLOT;
     pool->job_tail = NCP__NO_SLOT;
     pool->checks_out = 0;
+    memset(pool->late_checks, 0, sizeof(pool->late_checks));
     pool->events_out = 0;
     atomic_store_explicit(&pool->keeping, false, memory_order_relaxed);
     ncp__pull_forked(pool);

@@ -28,6 +28,9 @@ enum {
     NCP__BORROW_ASK = NCP__BORROW_HOOK | NCP__BORROW_CHECK /* pull: the host */
 };
 
+/* Checks by the user that may run, or hang, at a time. */
+enum { NCP__MAX_CHECKS = 10 };
+
 /* pool.return_work: what a put does before it lets go of one. */
 enum { NCP__RETURN_HOOK = 1, NCP__RETURN_BLOCKING = 2 };
 
@@ -58,6 +61,7 @@ struct ncp_pool {
     uint32_t job_head, job_tail;
     /* engine's lock */
     uint32_t checks_out; /* health checks that run or wait for a worker */
+    ncp_lease late_checks[NCP__MAX_CHECKS]; /* pull: timed out, not answered */
     uint32_t events_out; /* work events that were not polled, tickets */
     uint32_t work_head,
         work_tail; /* pull: for the queue, linked by slot.link */
@@ -241,6 +245,8 @@ void ncp__upkeep_at(ncp_pool *pool, uint64_t due_ns);
 void ncp__upkeep_plan(ncp_pool *pool, uint64_t now_ns);
 /* Runs the health check of a slot in state CHECKING, on this thread. */
 void ncp__check_run(ncp_pool *pool, uint32_t index);
+/* The host answered a check that had taken too long. */
+void ncp__check_answered_late(ncp_pool *pool, ncp_lease lease);
 
 /* ----------------------------------------------------------------- stack.c */
 

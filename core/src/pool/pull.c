@@ -935,8 +935,10 @@ static int finish_check(ncp_pool *pool, ncp_lease lease, bool healthy)
     uint64_t word = ncp__word(ncp__token_generation(lease), NCP__CHECKING);
     if (atomic_load_explicit(&slot->word, memory_order_acquire) != word ||
         !ncp__engine_check_done(engine, ncp__token_index(lease), healthy,
-                                ncp__engine_now(engine), &acts))
+                                ncp__engine_now(engine), &acts)) {
+        ncp__check_answered_late(pool, lease);
         return NCP_EINVALIDCONN;
+    }
     ncp__engine_lock(engine);
     pool->checks_out--;
     ncp__engine_unlock(engine);

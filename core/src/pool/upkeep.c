@@ -1,8 +1,6 @@
 /* Housekeeping of one pool: what is due is done, and the next time planned. */
 #include "pool/pool.h"
 
-enum { MAX_CHECKS = 10 /* checks by the user that run at a time */ };
-
 static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
 {
     return a_ns < b_ns ? a_ns : b_ns;
@@ -83,10 +81,11 @@ static uint32_t room_for_checks(ncp_pool *pool)
     if (!checked_elsewhere(pool))
         return NCP__CHUNK_SLOTS;
     ncp__engine_lock(&pool->engine);
-    uint32_t room =
-        pool->checks_out < MAX_CHECKS ? MAX_CHECKS - pool->checks_out : 0;
+    uint32_t out = pool->checks_out;
+    for (int i = 0; i < NCP__MAX_CHECKS; i++)
+        out += pool->late_checks[i] != 0;
     ncp__engine_unlock(&pool->engine);
-    return room;
+    return out < NCP__MAX_CHECKS ? NCP__MAX_CHECKS - out : 0;
 }
 
 static void check_health(ncp_pool *pool, uint64_t now_ns)
@@ -130,20 +129,42 @@ void ncp__check_run(ncp_pool *pool, uint32_t index)
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
 }
 
+/* The host has not answered this check: until it does, it may hang there. */
+static void note_late(ncp_pool *pool, uint32_t index, ncp_lease lease)
+{
+    ncp__engine_lock(&pool->engine);
+    pool->checks_out--;
+    bool told = ncp__engine_slot(&pool->engine, index)->work == 0;
+    for (int i = 0; told && i < NCP__MAX_CHECKS; i++)
+        if (pool->late_checks[i] == 0) {
+            pool->late_checks[i] = lease;
+            break;
+        }
+    ncp__engine_unlock(&pool->engine);
+}
+
+void ncp__check_answered_late(ncp_pool *pool, ncp_lease lease)
+{
+    ncp__engine_lock(&pool->engine);
+    for (int i = 0; i < NCP__MAX_CHECKS; i++)
+        if (pool->late_checks[i] == lease)
+            pool->late_checks[i] = 0;
+    ncp__engine_unlock(&pool->engine);
+}
+
 /* A check that takes too long has failed: the connection leaves the pool. Its
  * checker goes on until it returns, and the connection is closed then. */
 static void check_overdue(ncp_pool *pool, uint32_t index, uint64_t now_ns)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__acts acts = NCP__NO_ACTS;
+    ncp_lease lease = ncp__engine_lease(engine, index);
 
     if (!ncp__engine_check_overdue(engine, index, !pool->pull, now_ns, &acts))
         return;
     ncp__log(pool, NCP_LOG_WARN, 0, "event=check_timed_out");
     if (pool->pull) {
-        ncp__engine_lock(engine);
-        pool->checks_out--;
-        ncp__engine_unlock(engine);
+        note_late(pool, index, lease);
         ncp__pull_work(pool, index, NCP_EVENT_CLOSE);
     }
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
