@@ -57,12 +57,11 @@ type borrow struct {
 
 // Phases of a Connection.
 const (
-	phaseLent     int32 = iota // it is the borrower's
-	phaseEnding                // somebody is giving it back
-	phaseOver                  // it is not
-	phaseClosed                // its borrower closed it: one Put is welcome
-	phaseOwned                 // of NewConnection: no pool knows it
-	phaseDisowned              // and it is closed
+	phaseOver   int32 = iota // nobody's, like the zero value
+	phaseLent                // it is the borrower's
+	phaseEnding              // somebody is giving it back
+	phaseClosed              // its borrower closed it: one Put is welcome
+	phaseOwned               // of NewConnection: no pool knows it
 )
 
 // Connections of NewConnection have numbers of their own, far above those that

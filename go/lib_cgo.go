@@ -362,6 +362,10 @@ func libStatusText(status int) string {
 	return C.GoString(C.ncp_status_text(C.int(status)))
 }
 
+func libStatusName(status int) string {
+	return C.GoString(C.ncp_status_name(C.int(status)))
+}
+
 func libReasonText(reason int) string {
 	return C.GoString(C.ncp_reason_text(C.int(reason)))
 }

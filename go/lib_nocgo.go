@@ -91,4 +91,5 @@ func (libClock) free()                                            { panic(noLibr
 func libNowNs() int64                                             { panic(noLibrary) }
 func libVersion() string                                          { panic(noLibrary) }
 func libStatusText(status int) string                             { panic(noLibrary) }
+func libStatusName(status int) string                             { panic(noLibrary) }
 func libReasonText(reason int) string                             { panic(noLibrary) }
