@@ -38,13 +38,12 @@ from netconnpool.errors import (
     SystemFailed,
     TooManyWaiters,
 )
-from netconnpool.pool import Borrow, Cancel, Pool
+from netconnpool.pool import Cancel, Pool
 
 #: The version of the library.
 __version__: str = _ffi.string(_lib.ncp_version_text()).decode()
 
 __all__ = [
-    "Borrow",
     "Borrower",
     "BreakerOpen",
     "Cancel",

@@ -1,4 +1,4 @@
-/* cffi 2.1.1 made this of the declarations with SHA-256 3e4aa3c04b79c050a933d4560936e9045e9ba19d75feee6bc53495651912ad9f */
+/* cffi 2.1.1 made this of the declarations with SHA-256 c328a970f8916ffc22f967050b415bb8d140fb3be868b02041d0f29c202329d5 */
 #define _CFFI_
 
 /* We try to define Py_LIMITED_API before including Python.h.
@@ -584,9 +584,8 @@ static void (*_cffi_call_python_org)(struct _cffi_externpy_s *, char *);
 /* _glue.h */
 /*
  * What the Python binding adds to the C ABI: the way into Python for callbacks,
- * and calls that say in one integer what would cost several crossings of the
- * language border. The generator puts this file into _ffi.c, after
- * netconnpool.h.
+ * and a borrow that answers with one integer. The generator puts this file into
+ * _ffi.c, after netconnpool.h.
  */
 #include <limits.h>
 #include <pthread.h>
@@ -916,22 +915,12 @@ static int64_t ncp_py_failure(int status, int64_t code)
     return -(int64_t)(above | (uint64_t)-status);
 }
 
-/* What this thread borrowed last: a signal may end the caller between this call
- * and its next line. */
-static _Thread_local int64_t ncp_py_borrowed_last;
-
-static int64_t ncp_py_last(void)
-{
-    return ncp_py_borrowed_last;
-}
-
 static int64_t ncp_py_borrow(ncp_pool *pool, int protocol, int ip,
                              int64_t timeout_ms, ncp_cancel *cancel,
                              uint64_t tag)
 {
     ncp_event event;
 
-    ncp_py_borrowed_last = 0;
     if (cancel == NULL && ncp_py_is_main())
         cancel = ncp_py_main_cancel;
     int rc =
@@ -942,18 +931,9 @@ static int64_t ncp_py_borrow(ncp_pool *pool, int protocol, int ip,
         (void)ncp_pool_put(pool, event.lease);
         return ncp_py_failure(NCP_ECANCELED, 0);
     }
-    uint64_t handle = event.handle < NCP_PY_HANDLE_LARGE
-                          ? event.handle
-                          : NCP_PY_HANDLE_LARGE;
-    ncp_py_borrowed_last =
-        (int64_t)(handle << NCP_PY_HANDLE_SHIFT | event.lease);
-    return ncp_py_borrowed_last;
-}
-
-static int64_t ncp_py_get(ncp_pool *pool)
-{
-    return ncp_py_borrow(pool, NCP_PROTOCOL_UNKNOWN, NCP_IP_UNKNOWN,
-                         NCP_TIMEOUT_DEFAULT, NULL, 0);
+    uint64_t handle =
+        event.handle < NCP_PY_HANDLE_LARGE ? event.handle : NCP_PY_HANDLE_LARGE;
+    return (int64_t)(handle << NCP_PY_HANDLE_SHIFT | event.lease);
 }
 
 static int ncp_py_put(ncp_pool *pool, int64_t token)
@@ -961,6 +941,11 @@ static int ncp_py_put(ncp_pool *pool, int64_t token)
     int rc = ncp_pool_put(pool, ncp_py_lease(token));
 
     return rc == NCP_OK && ncp_py_is_interrupted() ? NCP_ECANCELED : rc;
+}
+
+static int ncp_py_discard(ncp_pool *pool, int64_t token)
+{
+    return ncp_pool_discard(pool, ncp_py_lease(token));
 }
 
 /* ------------------------------------------------------------------------- exit */
@@ -1066,16 +1051,16 @@ static void *_cffi_types[] = {
 /*  1 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7), // int
 /*  2 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  3 */ _CFFI_OP(_CFFI_OP_FUNCTION, 9), // char const *()(ncp_config const *)
-/*  4 */ _CFFI_OP(_CFFI_OP_POINTER, 560), // ncp_config const *
+/*  4 */ _CFFI_OP(_CFFI_OP_POINTER, 555), // ncp_config const *
 /*  5 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  6 */ _CFFI_OP(_CFFI_OP_FUNCTION, 9), // char const *()(void)
 /*  7 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  8 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *)
-/*  9 */ _CFFI_OP(_CFFI_OP_POINTER, 534), // char const *
+/*  9 */ _CFFI_OP(_CFFI_OP_POINTER, 529), // char const *
 /* 10 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 11 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *, char *, size_t)
 /* 12 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 13 */ _CFFI_OP(_CFFI_OP_POINTER, 534), // char *
+/* 13 */ _CFFI_OP(_CFFI_OP_POINTER, 529), // char *
 /* 14 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28), // size_t
 /* 15 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 16 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *, int *)
@@ -1130,7 +1115,7 @@ static void *_cffi_types[] = {
 /* 65 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(int64_t, int, ncp_dial *)
 /* 66 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 67 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 68 */ _CFFI_OP(_CFFI_OP_POINTER, 562), // ncp_dial *
+/* 68 */ _CFFI_OP(_CFFI_OP_POINTER, 557), // ncp_dial *
 /* 69 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 70 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(int64_t, int, uint64_t, uint64_t, int)
 /* 71 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
@@ -1143,16 +1128,16 @@ static void *_cffi_types[] = {
 /* 78 */ _CFFI_OP(_CFFI_OP_POINTER, 81), // ncp_cancel * *
 /* 79 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 80 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel *)
-/* 81 */ _CFFI_OP(_CFFI_OP_POINTER, 559), // ncp_cancel *
+/* 81 */ _CFFI_OP(_CFFI_OP_POINTER, 554), // ncp_cancel *
 /* 82 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 83 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel *, int(*)(void *), void *, int64_t)
 /* 84 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
 /* 85 */ _CFFI_OP(_CFFI_OP_POINTER, 428), // int(*)(void *)
-/* 86 */ _CFFI_OP(_CFFI_OP_POINTER, 572), // void *
+/* 86 */ _CFFI_OP(_CFFI_OP_POINTER, 567), // void *
 /* 87 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 88 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 89 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *)
-/* 90 */ _CFFI_OP(_CFFI_OP_POINTER, 560), // ncp_config *
+/* 90 */ _CFFI_OP(_CFFI_OP_POINTER, 555), // ncp_config *
 /* 91 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 92 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, char const *, char const *)
 /* 93 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
@@ -1163,7 +1148,7 @@ static void *_cffi_types[] = {
 /* 98 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
 /* 99 */ _CFFI_OP(_CFFI_OP_POINTER, 436), // int(*)(void *, ncp_dial *)
 /* 100 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 101 */ _CFFI_OP(_CFFI_OP_POINTER, 519), // void(*)(void *)
+/* 101 */ _CFFI_OP(_CFFI_OP_POINTER, 514), // void(*)(void *)
 /* 102 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 103 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, int, int(*)(void *, ncp_conn const *, int), void *, void(*)(void *))
 /* 104 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
@@ -1187,21 +1172,21 @@ static void *_cffi_types[] = {
 /* 122 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 123 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_py_clock *)
 /* 124 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 125 */ _CFFI_OP(_CFFI_OP_POINTER, 566), // ncp_py_clock *
+/* 125 */ _CFFI_OP(_CFFI_OP_POINTER, 561), // ncp_py_clock *
 /* 126 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 127 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_queue *)
 /* 128 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 129 */ _CFFI_OP(_CFFI_OP_POINTER, 567), // ncp_queue *
+/* 129 */ _CFFI_OP(_CFFI_OP_POINTER, 562), // ncp_queue *
 /* 130 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 131 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, uint64_t(*)(void *), void *, void(*)(void *))
 /* 132 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 133 */ _CFFI_OP(_CFFI_OP_POINTER, 479), // uint64_t(*)(void *)
+/* 133 */ _CFFI_OP(_CFFI_OP_POINTER, 474), // uint64_t(*)(void *)
 /* 134 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 135 */ _CFFI_OP(_CFFI_OP_NOOP, 101),
 /* 136 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 137 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, void(*)(void *, int, uint64_t, char const *), void *, void(*)(void *))
 /* 138 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 139 */ _CFFI_OP(_CFFI_OP_POINTER, 522), // void(*)(void *, int, uint64_t, char const *)
+/* 139 */ _CFFI_OP(_CFFI_OP_POINTER, 517), // void(*)(void *, int, uint64_t, char const *)
 /* 140 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 141 */ _CFFI_OP(_CFFI_OP_NOOP, 101),
 /* 142 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
@@ -1221,7 +1206,7 @@ static void *_cffi_types[] = {
 /* 156 */ _CFFI_OP(_CFFI_OP_NOOP, 63),
 /* 157 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 158 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_conn const *)
-/* 159 */ _CFFI_OP(_CFFI_OP_POINTER, 561), // ncp_conn const *
+/* 159 */ _CFFI_OP(_CFFI_OP_POINTER, 556), // ncp_conn const *
 /* 160 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 161 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_conn const *, int, uint64_t *)
 /* 162 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
@@ -1240,14 +1225,14 @@ static void *_cffi_types[] = {
 /* 175 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 176 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 177 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_dial const *)
-/* 178 */ _CFFI_OP(_CFFI_OP_POINTER, 562), // ncp_dial const *
+/* 178 */ _CFFI_OP(_CFFI_OP_POINTER, 557), // ncp_dial const *
 /* 179 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 180 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_guard * *)
 /* 181 */ _CFFI_OP(_CFFI_OP_POINTER, 184), // ncp_guard * *
 /* 182 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 183 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_guard *, ncp_pool *, uint64_t, uint64_t)
-/* 184 */ _CFFI_OP(_CFFI_OP_POINTER, 564), // ncp_guard *
-/* 185 */ _CFFI_OP(_CFFI_OP_POINTER, 565), // ncp_pool *
+/* 184 */ _CFFI_OP(_CFFI_OP_POINTER, 559), // ncp_guard *
+/* 185 */ _CFFI_OP(_CFFI_OP_POINTER, 560), // ncp_pool *
 /* 186 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 187 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 188 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
@@ -1287,7 +1272,7 @@ static void *_cffi_types[] = {
 /* 222 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 223 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
 /* 224 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 225 */ _CFFI_OP(_CFFI_OP_POINTER, 563), // ncp_event *
+/* 225 */ _CFFI_OP(_CFFI_OP_POINTER, 558), // ncp_event *
 /* 226 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 227 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t, uint64_t *)
 /* 228 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
@@ -1406,7 +1391,7 @@ static void *_cffi_types[] = {
 /* 341 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
 /* 342 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 343 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *)
-/* 344 */ _CFFI_OP(_CFFI_OP_POINTER, 565), // ncp_pool const *
+/* 344 */ _CFFI_OP(_CFFI_OP_POINTER, 560), // ncp_pool const *
 /* 345 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 346 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, char *, size_t)
 /* 347 */ _CFFI_OP(_CFFI_OP_NOOP, 344),
@@ -1480,14 +1465,14 @@ static void *_cffi_types[] = {
 /* 415 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 416 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 417 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue const *)
-/* 418 */ _CFFI_OP(_CFFI_OP_POINTER, 567), // ncp_queue const *
+/* 418 */ _CFFI_OP(_CFFI_OP_POINTER, 562), // ncp_queue const *
 /* 419 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 420 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(uint64_t)
 /* 421 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 422 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 423 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *(*)(void *, size_t), void(*)(void *, void *), void *)
-/* 424 */ _CFFI_OP(_CFFI_OP_POINTER, 482), // void *(*)(void *, size_t)
-/* 425 */ _CFFI_OP(_CFFI_OP_POINTER, 528), // void(*)(void *, void *)
+/* 424 */ _CFFI_OP(_CFFI_OP_POINTER, 477), // void *(*)(void *, size_t)
+/* 425 */ _CFFI_OP(_CFFI_OP_POINTER, 523), // void(*)(void *, void *)
 /* 426 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 427 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 428 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *)
@@ -1507,134 +1492,129 @@ static void *_cffi_types[] = {
 /* 442 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_dial const *)
 /* 443 */ _CFFI_OP(_CFFI_OP_NOOP, 178),
 /* 444 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 445 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool *)
+/* 445 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t)
 /* 446 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 447 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 448 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t)
-/* 449 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 450 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 451 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 452 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 453 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
-/* 454 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 447 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 448 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 449 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 450 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
+/* 451 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 452 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 453 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool const *)
+/* 454 */ _CFFI_OP(_CFFI_OP_NOOP, 344),
 /* 455 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 456 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool const *)
-/* 457 */ _CFFI_OP(_CFFI_OP_NOOP, 344),
+/* 456 */ _CFFI_OP(_CFFI_OP_FUNCTION, 184), // ncp_guard *()(ncp_guard *)
+/* 457 */ _CFFI_OP(_CFFI_OP_NOOP, 184),
 /* 458 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 459 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(void)
-/* 460 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 461 */ _CFFI_OP(_CFFI_OP_FUNCTION, 184), // ncp_guard *()(ncp_guard *)
-/* 462 */ _CFFI_OP(_CFFI_OP_NOOP, 184),
-/* 463 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 464 */ _CFFI_OP(_CFFI_OP_FUNCTION, 185), // ncp_pool *()(ncp_pool *)
-/* 465 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 466 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 467 */ _CFFI_OP(_CFFI_OP_FUNCTION, 125), // ncp_py_clock *()(uint64_t)
-/* 468 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 469 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 470 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(int64_t)
-/* 471 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 472 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 473 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_conn const *)
-/* 474 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
-/* 475 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 476 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_py_clock const *)
-/* 477 */ _CFFI_OP(_CFFI_OP_POINTER, 566), // ncp_py_clock const *
-/* 478 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 479 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(void *)
-/* 480 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 481 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 482 */ _CFFI_OP(_CFFI_OP_FUNCTION, 86), // void *()(void *, size_t)
-/* 483 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 484 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 485 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 486 */ _CFFI_OP(_CFFI_OP_FUNCTION, 572), // void()(int64_t)
-/* 487 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 488 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 489 */ _CFFI_OP(_CFFI_OP_FUNCTION, 572), // void()(int64_t, int, uint64_t, char const *)
-/* 490 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 491 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 492 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 493 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 494 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 495 */ _CFFI_OP(_CFFI_OP_FUNCTION, 572), // void()(ncp_cancel *)
-/* 496 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
-/* 497 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 498 */ _CFFI_OP(_CFFI_OP_FUNCTION, 572), // void()(ncp_config *)
-/* 499 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 459 */ _CFFI_OP(_CFFI_OP_FUNCTION, 185), // ncp_pool *()(ncp_pool *)
+/* 460 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 461 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 462 */ _CFFI_OP(_CFFI_OP_FUNCTION, 125), // ncp_py_clock *()(uint64_t)
+/* 463 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 464 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 465 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(int64_t)
+/* 466 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 467 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 468 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_conn const *)
+/* 469 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
+/* 470 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 471 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_py_clock const *)
+/* 472 */ _CFFI_OP(_CFFI_OP_POINTER, 561), // ncp_py_clock const *
+/* 473 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 474 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(void *)
+/* 475 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 476 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 477 */ _CFFI_OP(_CFFI_OP_FUNCTION, 86), // void *()(void *, size_t)
+/* 478 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 479 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 480 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 481 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(int64_t)
+/* 482 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 483 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 484 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(int64_t, int, uint64_t, char const *)
+/* 485 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 486 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 487 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 488 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 489 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 490 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_cancel *)
+/* 491 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
+/* 492 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 493 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_config *)
+/* 494 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 495 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 496 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_dial *, int64_t, char const *)
+/* 497 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
+/* 498 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 499 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
 /* 500 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 501 */ _CFFI_OP(_CFFI_OP_FUNCTION, 572), // void()(ncp_dial *, int64_t, char const *)
-/* 502 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
-/* 503 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 504 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 505 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 506 */ _CFFI_OP(_CFFI_OP_FUNCTION, 572), // void()(ncp_guard *)
-/* 507 */ _CFFI_OP(_CFFI_OP_NOOP, 184),
-/* 508 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 509 */ _CFFI_OP(_CFFI_OP_FUNCTION, 572), // void()(ncp_pool *)
-/* 510 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 511 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 512 */ _CFFI_OP(_CFFI_OP_FUNCTION, 572), // void()(ncp_py_clock *, uint64_t)
-/* 513 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
-/* 514 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 515 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 516 */ _CFFI_OP(_CFFI_OP_FUNCTION, 572), // void()(ncp_queue *)
-/* 517 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 518 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 519 */ _CFFI_OP(_CFFI_OP_FUNCTION, 572), // void()(void *)
-/* 520 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 521 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 522 */ _CFFI_OP(_CFFI_OP_FUNCTION, 572), // void()(void *, int, uint64_t, char const *)
-/* 523 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 524 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 525 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 526 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 527 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 528 */ _CFFI_OP(_CFFI_OP_FUNCTION, 572), // void()(void *, void *)
-/* 529 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 530 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 531 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 532 */ _CFFI_OP(_CFFI_OP_FUNCTION, 572), // void()(void)
-/* 533 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 534 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
-/* 535 */ _CFFI_OP(_CFFI_OP_ENUM, 0), // enum ncp_callback
-/* 536 */ _CFFI_OP(_CFFI_OP_ENUM, 1), // enum ncp_counter
-/* 537 */ _CFFI_OP(_CFFI_OP_ENUM, 2), // enum ncp_counter_kind
-/* 538 */ _CFFI_OP(_CFFI_OP_ENUM, 3), // enum ncp_dial_policy
-/* 539 */ _CFFI_OP(_CFFI_OP_ENUM, 4), // enum ncp_driver
-/* 540 */ _CFFI_OP(_CFFI_OP_ENUM, 5), // enum ncp_event_type
-/* 541 */ _CFFI_OP(_CFFI_OP_ENUM, 6), // enum ncp_fairness
-/* 542 */ _CFFI_OP(_CFFI_OP_ENUM, 7), // enum ncp_flag
-/* 543 */ _CFFI_OP(_CFFI_OP_ENUM, 8), // enum ncp_host_event
-/* 544 */ _CFFI_OP(_CFFI_OP_ENUM, 9), // enum ncp_idle_order
-/* 545 */ _CFFI_OP(_CFFI_OP_ENUM, 10), // enum ncp_info
-/* 546 */ _CFFI_OP(_CFFI_OP_ENUM, 11), // enum ncp_ip
-/* 547 */ _CFFI_OP(_CFFI_OP_ENUM, 12), // enum ncp_log_level
-/* 548 */ _CFFI_OP(_CFFI_OP_ENUM, 13), // enum ncp_mode
-/* 549 */ _CFFI_OP(_CFFI_OP_ENUM, 14), // enum ncp_option
-/* 550 */ _CFFI_OP(_CFFI_OP_ENUM, 15), // enum ncp_protocol
-/* 551 */ _CFFI_OP(_CFFI_OP_ENUM, 16), // enum ncp_reason
-/* 552 */ _CFFI_OP(_CFFI_OP_ENUM, 17), // enum ncp_status
-/* 553 */ _CFFI_OP(_CFFI_OP_ENUM, 18), // enum ncp_store
-/* 554 */ _CFFI_OP(_CFFI_OP_ENUM, 19), // enum ncp_type
-/* 555 */ _CFFI_OP(_CFFI_OP_POINTER, 65), // int(*)(int64_t, int, ncp_dial *)
-/* 556 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int(*)(int64_t, int, uint64_t, uint64_t, int)
-/* 557 */ _CFFI_OP(_CFFI_OP_POINTER, 440), // int(*)(void)
-/* 558 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
-/* 559 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // ncp_cancel
-/* 560 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // ncp_config
-/* 561 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // ncp_conn
-/* 562 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // ncp_dial
-/* 563 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // ncp_event
-/* 564 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // ncp_guard
-/* 565 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // ncp_pool
-/* 566 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // ncp_py_clock
-/* 567 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // ncp_queue
-/* 568 */ _CFFI_OP(_CFFI_OP_ARRAY, 73), // uint64_t[3]
-/* 569 */ (_cffi_opcode_t)(3),
-/* 570 */ _CFFI_OP(_CFFI_OP_POINTER, 486), // void(*)(int64_t)
-/* 571 */ _CFFI_OP(_CFFI_OP_POINTER, 489), // void(*)(int64_t, int, uint64_t, char const *)
-/* 572 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
+/* 501 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_guard *)
+/* 502 */ _CFFI_OP(_CFFI_OP_NOOP, 184),
+/* 503 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 504 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_pool *)
+/* 505 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 506 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 507 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_py_clock *, uint64_t)
+/* 508 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
+/* 509 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 510 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 511 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_queue *)
+/* 512 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 513 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 514 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(void *)
+/* 515 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 516 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 517 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(void *, int, uint64_t, char const *)
+/* 518 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 519 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 520 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 521 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 522 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 523 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(void *, void *)
+/* 524 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 525 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 526 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 527 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(void)
+/* 528 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 529 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
+/* 530 */ _CFFI_OP(_CFFI_OP_ENUM, 0), // enum ncp_callback
+/* 531 */ _CFFI_OP(_CFFI_OP_ENUM, 1), // enum ncp_counter
+/* 532 */ _CFFI_OP(_CFFI_OP_ENUM, 2), // enum ncp_counter_kind
+/* 533 */ _CFFI_OP(_CFFI_OP_ENUM, 3), // enum ncp_dial_policy
+/* 534 */ _CFFI_OP(_CFFI_OP_ENUM, 4), // enum ncp_driver
+/* 535 */ _CFFI_OP(_CFFI_OP_ENUM, 5), // enum ncp_event_type
+/* 536 */ _CFFI_OP(_CFFI_OP_ENUM, 6), // enum ncp_fairness
+/* 537 */ _CFFI_OP(_CFFI_OP_ENUM, 7), // enum ncp_flag
+/* 538 */ _CFFI_OP(_CFFI_OP_ENUM, 8), // enum ncp_host_event
+/* 539 */ _CFFI_OP(_CFFI_OP_ENUM, 9), // enum ncp_idle_order
+/* 540 */ _CFFI_OP(_CFFI_OP_ENUM, 10), // enum ncp_info
+/* 541 */ _CFFI_OP(_CFFI_OP_ENUM, 11), // enum ncp_ip
+/* 542 */ _CFFI_OP(_CFFI_OP_ENUM, 12), // enum ncp_log_level
+/* 543 */ _CFFI_OP(_CFFI_OP_ENUM, 13), // enum ncp_mode
+/* 544 */ _CFFI_OP(_CFFI_OP_ENUM, 14), // enum ncp_option
+/* 545 */ _CFFI_OP(_CFFI_OP_ENUM, 15), // enum ncp_protocol
+/* 546 */ _CFFI_OP(_CFFI_OP_ENUM, 16), // enum ncp_reason
+/* 547 */ _CFFI_OP(_CFFI_OP_ENUM, 17), // enum ncp_status
+/* 548 */ _CFFI_OP(_CFFI_OP_ENUM, 18), // enum ncp_store
+/* 549 */ _CFFI_OP(_CFFI_OP_ENUM, 19), // enum ncp_type
+/* 550 */ _CFFI_OP(_CFFI_OP_POINTER, 65), // int(*)(int64_t, int, ncp_dial *)
+/* 551 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int(*)(int64_t, int, uint64_t, uint64_t, int)
+/* 552 */ _CFFI_OP(_CFFI_OP_POINTER, 440), // int(*)(void)
+/* 553 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
+/* 554 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // ncp_cancel
+/* 555 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // ncp_config
+/* 556 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // ncp_conn
+/* 557 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // ncp_dial
+/* 558 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // ncp_event
+/* 559 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // ncp_guard
+/* 560 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // ncp_pool
+/* 561 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // ncp_py_clock
+/* 562 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // ncp_queue
+/* 563 */ _CFFI_OP(_CFFI_OP_ARRAY, 73), // uint64_t[3]
+/* 564 */ (_cffi_opcode_t)(3),
+/* 565 */ _CFFI_OP(_CFFI_OP_POINTER, 481), // void(*)(int64_t)
+/* 566 */ _CFFI_OP(_CFFI_OP_POINTER, 484), // void(*)(int64_t, int, uint64_t, char const *)
+/* 567 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
 };
 
 static int _cffi_const_NCP_CALLBACK_CLOSER(unsigned long long *o)
@@ -9355,10 +9335,10 @@ _cffi_f_ncp_py_clock_now(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(477), arg0, (char **)&x0);
+      _cffi_type(472), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_py_clock const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(477), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(472), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9514,19 +9494,25 @@ _cffi_f_ncp_py_close_all(PyObject *self, PyObject *args)
 #  define _cffi_f_ncp_py_close_all _cffi_d_ncp_py_close_all
 #endif
 
-static int64_t _cffi_d_ncp_py_get(ncp_pool * x0)
+static int _cffi_d_ncp_py_discard(ncp_pool * x0, int64_t x1)
 {
-  return ncp_py_get(x0);
+  return ncp_py_discard(x0, x1);
 }
 #ifndef PYPY_VERSION
 static PyObject *
-_cffi_f_ncp_py_get(PyObject *self, PyObject *arg0)
+_cffi_f_ncp_py_discard(PyObject *self, PyObject *args)
 {
   ncp_pool * x0;
+  int64_t x1;
   Py_ssize_t datasize;
   struct _cffi_freeme_s *large_args_free = NULL;
-  int64_t result;
+  int result;
   PyObject *pyresult;
+  PyObject *arg0;
+  PyObject *arg1;
+
+  if (!PyArg_UnpackTuple(args, "ncp_py_discard", 2, 2, &arg0, &arg1))
+    return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
       _cffi_type(185), arg0, (char **)&x0);
@@ -9537,19 +9523,23 @@ _cffi_f_ncp_py_get(PyObject *self, PyObject *arg0)
       return NULL;
   }
 
+  x1 = _cffi_to_c_int(arg1, int64_t);
+  if (x1 == (int64_t)-1 && PyErr_Occurred())
+    return NULL;
+
   Py_BEGIN_ALLOW_THREADS
   _cffi_restore_errno();
-  { result = ncp_py_get(x0); }
+  { result = ncp_py_discard(x0, x1); }
   _cffi_save_errno();
   Py_END_ALLOW_THREADS
 
   (void)self; /* unused */
-  pyresult = _cffi_from_c_int(result, int64_t);
+  pyresult = _cffi_from_c_int(result, int);
   if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
   return pyresult;
 }
 #else
-#  define _cffi_f_ncp_py_get _cffi_d_ncp_py_get
+#  define _cffi_f_ncp_py_discard _cffi_d_ncp_py_discard
 #endif
 
 static int _cffi_d_ncp_py_inside(void)
@@ -9628,32 +9618,6 @@ _cffi_f_ncp_py_is_shut(PyObject *self, PyObject *noarg)
 }
 #else
 #  define _cffi_f_ncp_py_is_shut _cffi_d_ncp_py_is_shut
-#endif
-
-static int64_t _cffi_d_ncp_py_last(void)
-{
-  return ncp_py_last();
-}
-#ifndef PYPY_VERSION
-static PyObject *
-_cffi_f_ncp_py_last(PyObject *self, PyObject *noarg)
-{
-  int64_t result;
-  PyObject *pyresult;
-
-  Py_BEGIN_ALLOW_THREADS
-  _cffi_restore_errno();
-  { result = ncp_py_last(); }
-  _cffi_save_errno();
-  Py_END_ALLOW_THREADS
-
-  (void)self; /* unused */
-  (void)noarg; /* unused */
-  pyresult = _cffi_from_c_int(result, int64_t);
-  return pyresult;
-}
-#else
-#  define _cffi_f_ncp_py_last _cffi_d_ncp_py_last
 #endif
 
 static uint64_t _cffi_d_ncp_py_lease(int64_t x0)
@@ -11296,11 +11260,11 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "NCP_VERSION_MINOR", (void *)_cffi_const_NCP_VERSION_MINOR, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "NCP_VERSION_PATCH", (void *)_cffi_const_NCP_VERSION_PATCH, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "ncp_cancel_fire", (void *)_cffi_f_ncp_cancel_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 80), (void *)_cffi_d_ncp_cancel_fire },
-  { "ncp_cancel_free", (void *)_cffi_f_ncp_cancel_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 495), (void *)_cffi_d_ncp_cancel_free },
+  { "ncp_cancel_free", (void *)_cffi_f_ncp_cancel_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 490), (void *)_cffi_d_ncp_cancel_free },
   { "ncp_cancel_new", (void *)_cffi_f_ncp_cancel_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 77), (void *)_cffi_d_ncp_cancel_new },
   { "ncp_cancel_set_poll", (void *)_cffi_f_ncp_cancel_set_poll, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 83), (void *)_cffi_d_ncp_cancel_set_poll },
   { "ncp_config_copy", (void *)_cffi_f_ncp_config_copy, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 154), (void *)_cffi_d_ncp_config_copy },
-  { "ncp_config_free", (void *)_cffi_f_ncp_config_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 498), (void *)_cffi_d_ncp_config_free },
+  { "ncp_config_free", (void *)_cffi_f_ncp_config_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 493), (void *)_cffi_d_ncp_config_free },
   { "ncp_config_get", (void *)_cffi_f_ncp_config_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 143), (void *)_cffi_d_ncp_config_get },
   { "ncp_config_get_int", (void *)_cffi_f_ncp_config_get_int, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 149), (void *)_cffi_d_ncp_config_get_int },
   { "ncp_config_new", (void *)_cffi_f_ncp_config_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 61), (void *)_cffi_d_ncp_config_new },
@@ -11315,15 +11279,15 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_config_set_queue", (void *)_cffi_f_ncp_config_set_queue, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 127), (void *)_cffi_d_ncp_config_set_queue },
   { "ncp_config_validate", (void *)_cffi_f_ncp_config_validate, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 89), (void *)_cffi_d_ncp_config_validate },
   { "ncp_conn_fd", (void *)_cffi_f_ncp_conn_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 158), (void *)_cffi_d_ncp_conn_fd },
-  { "ncp_conn_handle", (void *)_cffi_f_ncp_conn_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 473), (void *)_cffi_d_ncp_conn_handle },
-  { "ncp_conn_id", (void *)_cffi_f_ncp_conn_id, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 473), (void *)_cffi_d_ncp_conn_id },
+  { "ncp_conn_handle", (void *)_cffi_f_ncp_conn_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 468), (void *)_cffi_d_ncp_conn_handle },
+  { "ncp_conn_id", (void *)_cffi_f_ncp_conn_id, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 468), (void *)_cffi_d_ncp_conn_id },
   { "ncp_conn_info", (void *)_cffi_f_ncp_conn_info, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 161), (void *)_cffi_d_ncp_conn_info },
   { "ncp_counter_at", (void *)_cffi_f_ncp_counter_at, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 36), (void *)_cffi_d_ncp_counter_at },
   { "ncp_dial_attempt", (void *)_cffi_f_ncp_dial_attempt, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_attempt },
   { "ncp_dial_deadline_ms", (void *)_cffi_f_ncp_dial_deadline_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 442), (void *)_cffi_d_ncp_dial_deadline_ms },
   { "ncp_dial_done", (void *)_cffi_f_ncp_dial_done, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 170), (void *)_cffi_d_ncp_dial_done },
   { "ncp_dial_done_fd", (void *)_cffi_f_ncp_dial_done_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 166), (void *)_cffi_d_ncp_dial_done_fd },
-  { "ncp_dial_fail", (void *)_cffi_f_ncp_dial_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 501), (void *)_cffi_d_ncp_dial_fail },
+  { "ncp_dial_fail", (void *)_cffi_f_ncp_dial_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 496), (void *)_cffi_d_ncp_dial_fail },
   { "ncp_dial_ip", (void *)_cffi_f_ncp_dial_ip, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_ip },
   { "ncp_dial_listener_fd", (void *)_cffi_f_ncp_dial_listener_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_listener_fd },
   { "ncp_dial_protocol", (void *)_cffi_f_ncp_dial_protocol, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_protocol },
@@ -11332,11 +11296,11 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_fd_alive", (void *)_cffi_f_ncp_fd_alive, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 29), (void *)_cffi_d_ncp_fd_alive },
   { "ncp_fd_detect", (void *)_cffi_f_ncp_fd_detect, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 43), (void *)_cffi_d_ncp_fd_detect },
   { "ncp_guard_drop", (void *)_cffi_f_ncp_guard_drop, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 183), (void *)_cffi_d_ncp_guard_drop },
-  { "ncp_guard_fire", (void *)_cffi_f_ncp_guard_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 519), (void *)_cffi_d_ncp_guard_fire },
-  { "ncp_guard_free", (void *)_cffi_f_ncp_guard_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 506), (void *)_cffi_d_ncp_guard_free },
+  { "ncp_guard_fire", (void *)_cffi_f_ncp_guard_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 514), (void *)_cffi_d_ncp_guard_fire },
+  { "ncp_guard_free", (void *)_cffi_f_ncp_guard_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 501), (void *)_cffi_d_ncp_guard_free },
   { "ncp_guard_hold", (void *)_cffi_f_ncp_guard_hold, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 183), (void *)_cffi_d_ncp_guard_hold },
   { "ncp_guard_new", (void *)_cffi_f_ncp_guard_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 180), (void *)_cffi_d_ncp_guard_new },
-  { "ncp_guard_ref", (void *)_cffi_f_ncp_guard_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 461), (void *)_cffi_d_ncp_guard_ref },
+  { "ncp_guard_ref", (void *)_cffi_f_ncp_guard_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 456), (void *)_cffi_d_ncp_guard_ref },
   { "ncp_ip_parse", (void *)_cffi_f_ncp_ip_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_ip_parse },
   { "ncp_ip_text", (void *)_cffi_f_ncp_ip_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_ip_text },
   { "ncp_lease_close", (void *)_cffi_f_ncp_lease_close, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_lease_close },
@@ -11349,7 +11313,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_lease_set_tag", (void *)_cffi_f_ncp_lease_set_tag, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 312), (void *)_cffi_d_ncp_lease_set_tag },
   { "ncp_lease_stack", (void *)_cffi_f_ncp_lease_stack, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 379), (void *)_cffi_d_ncp_lease_stack },
   { "ncp_listen", (void *)_cffi_f_ncp_listen, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 20), (void *)_cffi_d_ncp_listen },
-  { "ncp_manual_clock", (void *)_cffi_f_ncp_manual_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 479), (void *)_cffi_d_ncp_manual_clock },
+  { "ncp_manual_clock", (void *)_cffi_f_ncp_manual_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 474), (void *)_cffi_d_ncp_manual_clock },
   { "ncp_mode_parse", (void *)_cffi_f_ncp_mode_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_mode_parse },
   { "ncp_mode_text", (void *)_cffi_f_ncp_mode_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_mode_text },
   { "ncp_option_at", (void *)_cffi_f_ncp_option_at, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 32), (void *)_cffi_d_ncp_option_at },
@@ -11378,7 +11342,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_pool_fail", (void *)_cffi_f_ncp_pool_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 273), (void *)_cffi_d_ncp_pool_fail },
   { "ncp_pool_find", (void *)_cffi_f_ncp_pool_find, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 25), (void *)_cffi_d_ncp_pool_find },
   { "ncp_pool_flush", (void *)_cffi_f_ncp_pool_flush, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_flush },
-  { "ncp_pool_free", (void *)_cffi_f_ncp_pool_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 509), (void *)_cffi_d_ncp_pool_free },
+  { "ncp_pool_free", (void *)_cffi_f_ncp_pool_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 504), (void *)_cffi_d_ncp_pool_free },
   { "ncp_pool_fulfil", (void *)_cffi_f_ncp_pool_fulfil, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 325), (void *)_cffi_d_ncp_pool_fulfil },
   { "ncp_pool_get", (void *)_cffi_f_ncp_pool_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 260), (void *)_cffi_d_ncp_pool_get },
   { "ncp_pool_get_ex", (void *)_cffi_f_ncp_pool_get_ex, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 227), (void *)_cffi_d_ncp_pool_get_ex },
@@ -11392,11 +11356,11 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_pool_leases", (void *)_cffi_f_ncp_pool_leases, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 369), (void *)_cffi_d_ncp_pool_leases },
   { "ncp_pool_log_next", (void *)_cffi_f_ncp_pool_log_next, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 197), (void *)_cffi_d_ncp_pool_log_next },
   { "ncp_pool_new", (void *)_cffi_f_ncp_pool_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 119), (void *)_cffi_d_ncp_pool_new },
-  { "ncp_pool_next_due_ms", (void *)_cffi_f_ncp_pool_next_due_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 456), (void *)_cffi_d_ncp_pool_next_due_ms },
+  { "ncp_pool_next_due_ms", (void *)_cffi_f_ncp_pool_next_due_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 453), (void *)_cffi_d_ncp_pool_next_due_ms },
   { "ncp_pool_option", (void *)_cffi_f_ncp_pool_option, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 351), (void *)_cffi_d_ncp_pool_option },
   { "ncp_pool_prewarm_wait", (void *)_cffi_f_ncp_pool_prewarm_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_pool_prewarm_wait },
   { "ncp_pool_put", (void *)_cffi_f_ncp_pool_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_put },
-  { "ncp_pool_ref", (void *)_cffi_f_ncp_pool_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 464), (void *)_cffi_d_ncp_pool_ref },
+  { "ncp_pool_ref", (void *)_cffi_f_ncp_pool_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 459), (void *)_cffi_d_ncp_pool_ref },
   { "ncp_pool_refuse", (void *)_cffi_f_ncp_pool_refuse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 204), (void *)_cffi_d_ncp_pool_refuse },
   { "ncp_pool_release", (void *)_cffi_f_ncp_pool_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 287), (void *)_cffi_d_ncp_pool_release },
   { "ncp_pool_resize", (void *)_cffi_f_ncp_pool_resize, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_pool_resize },
@@ -11411,34 +11375,33 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_protocol_parse", (void *)_cffi_f_ncp_protocol_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_protocol_parse },
   { "ncp_protocol_text", (void *)_cffi_f_ncp_protocol_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_protocol_text },
   { "ncp_py_begin", (void *)_cffi_f_ncp_py_begin, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 420), (void *)_cffi_d_ncp_py_begin },
-  { "ncp_py_borrow", (void *)_cffi_f_ncp_py_borrow, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 448), (void *)_cffi_d_ncp_py_borrow },
+  { "ncp_py_borrow", (void *)_cffi_f_ncp_py_borrow, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 445), (void *)_cffi_d_ncp_py_borrow },
   { "ncp_py_cancel_new", (void *)_cffi_f_ncp_py_cancel_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 77), (void *)_cffi_d_ncp_py_cancel_new },
-  { "ncp_py_clock_new", (void *)_cffi_f_ncp_py_clock_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 467), (void *)_cffi_d_ncp_py_clock_new },
-  { "ncp_py_clock_now", (void *)_cffi_f_ncp_py_clock_now, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 476), (void *)_cffi_d_ncp_py_clock_now },
-  { "ncp_py_clock_release", (void *)_cffi_f_ncp_py_clock_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 519), (void *)_cffi_d_ncp_py_clock_release },
-  { "ncp_py_clock_set", (void *)_cffi_f_ncp_py_clock_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 512), (void *)_cffi_d_ncp_py_clock_set },
+  { "ncp_py_clock_new", (void *)_cffi_f_ncp_py_clock_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 462), (void *)_cffi_d_ncp_py_clock_new },
+  { "ncp_py_clock_now", (void *)_cffi_f_ncp_py_clock_now, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 471), (void *)_cffi_d_ncp_py_clock_now },
+  { "ncp_py_clock_release", (void *)_cffi_f_ncp_py_clock_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 514), (void *)_cffi_d_ncp_py_clock_release },
+  { "ncp_py_clock_set", (void *)_cffi_f_ncp_py_clock_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 507), (void *)_cffi_d_ncp_py_clock_set },
   { "ncp_py_close_all", (void *)_cffi_f_ncp_py_close_all, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 189), (void *)_cffi_d_ncp_py_close_all },
-  { "ncp_py_get", (void *)_cffi_f_ncp_py_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 445), (void *)_cffi_d_ncp_py_get },
+  { "ncp_py_discard", (void *)_cffi_f_ncp_py_discard, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_py_discard },
   { "ncp_py_inside", (void *)_cffi_f_ncp_py_inside, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 440), (void *)_cffi_d_ncp_py_inside },
   { "ncp_py_interrupts_take", (void *)_cffi_f_ncp_py_interrupts_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 440), (void *)_cffi_d_ncp_py_interrupts_take },
   { "ncp_py_is_shut", (void *)_cffi_f_ncp_py_is_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 440), (void *)_cffi_d_ncp_py_is_shut },
-  { "ncp_py_last", (void *)_cffi_f_ncp_py_last, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 459), (void *)_cffi_d_ncp_py_last },
-  { "ncp_py_lease", (void *)_cffi_f_ncp_py_lease, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 470), (void *)_cffi_d_ncp_py_lease },
-  { "ncp_py_on_conn", (void *)&_cffi_externpy__ncp_py_on_conn, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 556), (void *)ncp_py_on_conn },
-  { "ncp_py_on_dial", (void *)&_cffi_externpy__ncp_py_on_dial, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 555), (void *)ncp_py_on_dial },
-  { "ncp_py_on_drop", (void *)&_cffi_externpy__ncp_py_on_drop, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 570), (void *)ncp_py_on_drop },
-  { "ncp_py_on_log", (void *)&_cffi_externpy__ncp_py_on_log, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 571), (void *)ncp_py_on_log },
-  { "ncp_py_on_poll", (void *)&_cffi_externpy__ncp_py_on_poll, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 557), (void *)ncp_py_on_poll },
+  { "ncp_py_lease", (void *)_cffi_f_ncp_py_lease, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 465), (void *)_cffi_d_ncp_py_lease },
+  { "ncp_py_on_conn", (void *)&_cffi_externpy__ncp_py_on_conn, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 551), (void *)ncp_py_on_conn },
+  { "ncp_py_on_dial", (void *)&_cffi_externpy__ncp_py_on_dial, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 550), (void *)ncp_py_on_dial },
+  { "ncp_py_on_drop", (void *)&_cffi_externpy__ncp_py_on_drop, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 565), (void *)ncp_py_on_drop },
+  { "ncp_py_on_log", (void *)&_cffi_externpy__ncp_py_on_log, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 566), (void *)ncp_py_on_log },
+  { "ncp_py_on_poll", (void *)&_cffi_externpy__ncp_py_on_poll, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 552), (void *)ncp_py_on_poll },
   { "ncp_py_put", (void *)_cffi_f_ncp_py_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_py_put },
   { "ncp_py_set_acceptor", (void *)_cffi_f_ncp_py_set_acceptor, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_acceptor },
   { "ncp_py_set_callback", (void *)_cffi_f_ncp_py_set_callback, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 110), (void *)_cffi_d_ncp_py_set_callback },
   { "ncp_py_set_clock", (void *)_cffi_f_ncp_py_set_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 123), (void *)_cffi_d_ncp_py_set_clock },
   { "ncp_py_set_dialer", (void *)_cffi_f_ncp_py_set_dialer, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_dialer },
   { "ncp_py_set_log", (void *)_cffi_f_ncp_py_set_log, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_log },
-  { "ncp_py_shut", (void *)_cffi_f_ncp_py_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 532), (void *)_cffi_d_ncp_py_shut },
+  { "ncp_py_shut", (void *)_cffi_f_ncp_py_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 527), (void *)_cffi_d_ncp_py_shut },
   { "ncp_queue_accept", (void *)_cffi_f_ncp_queue_accept, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 399), (void *)_cffi_d_ncp_queue_accept },
   { "ncp_queue_fd", (void *)_cffi_f_ncp_queue_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 417), (void *)_cffi_d_ncp_queue_fd },
-  { "ncp_queue_free", (void *)_cffi_f_ncp_queue_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 516), (void *)_cffi_d_ncp_queue_free },
+  { "ncp_queue_free", (void *)_cffi_f_ncp_queue_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 511), (void *)_cffi_d_ncp_queue_free },
   { "ncp_queue_kick", (void *)_cffi_f_ncp_queue_kick, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 399), (void *)_cffi_d_ncp_queue_kick },
   { "ncp_queue_listen_unix", (void *)_cffi_f_ncp_queue_listen_unix, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 402), (void *)_cffi_d_ncp_queue_listen_unix },
   { "ncp_queue_new", (void *)_cffi_f_ncp_queue_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 396), (void *)_cffi_d_ncp_queue_new },
@@ -11463,10 +11426,10 @@ static const struct _cffi_global_s _cffi_globals[] = {
 static const struct _cffi_field_s _cffi_fields[] = {
   { "type", offsetof(ncp_event, type),
             sizeof(((ncp_event *)0)->type),
-            _CFFI_OP(_CFFI_OP_NOOP, 558) },
+            _CFFI_OP(_CFFI_OP_NOOP, 553) },
   { "status", offsetof(ncp_event, status),
               sizeof(((ncp_event *)0)->status),
-              _CFFI_OP(_CFFI_OP_NOOP, 558) },
+              _CFFI_OP(_CFFI_OP_NOOP, 553) },
   { "pool", offsetof(ncp_event, pool),
             sizeof(((ncp_event *)0)->pool),
             _CFFI_OP(_CFFI_OP_NOOP, 185) },
@@ -11490,22 +11453,22 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 57) },
   { "fd", offsetof(ncp_event, fd),
           sizeof(((ncp_event *)0)->fd),
-          _CFFI_OP(_CFFI_OP_NOOP, 558) },
+          _CFFI_OP(_CFFI_OP_NOOP, 553) },
   { "protocol", offsetof(ncp_event, protocol),
                 sizeof(((ncp_event *)0)->protocol),
-                _CFFI_OP(_CFFI_OP_NOOP, 558) },
+                _CFFI_OP(_CFFI_OP_NOOP, 553) },
   { "ip", offsetof(ncp_event, ip),
           sizeof(((ncp_event *)0)->ip),
-          _CFFI_OP(_CFFI_OP_NOOP, 558) },
+          _CFFI_OP(_CFFI_OP_NOOP, 553) },
   { "reason", offsetof(ncp_event, reason),
               sizeof(((ncp_event *)0)->reason),
-              _CFFI_OP(_CFFI_OP_NOOP, 558) },
+              _CFFI_OP(_CFFI_OP_NOOP, 553) },
   { "reused", offsetof(ncp_event, reused),
               sizeof(((ncp_event *)0)->reused),
-              _CFFI_OP(_CFFI_OP_NOOP, 558) },
+              _CFFI_OP(_CFFI_OP_NOOP, 553) },
   { "reserved32", offsetof(ncp_event, reserved32),
                   sizeof(((ncp_event *)0)->reserved32),
-                  _CFFI_OP(_CFFI_OP_NOOP, 558) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 553) },
   { "code", offsetof(ncp_event, code),
             sizeof(((ncp_event *)0)->code),
             _CFFI_OP(_CFFI_OP_NOOP, 57) },
@@ -11514,35 +11477,35 @@ static const struct _cffi_field_s _cffi_fields[] = {
                    _CFFI_OP(_CFFI_OP_NOOP, 57) },
   { "spare", offsetof(ncp_event, spare),
              sizeof(((ncp_event *)0)->spare),
-             _CFFI_OP(_CFFI_OP_NOOP, 568) },
+             _CFFI_OP(_CFFI_OP_NOOP, 563) },
 };
 
 static const struct _cffi_struct_union_s _cffi_struct_unions[] = {
-  { "ncp_cancel", 559, _CFFI_F_OPAQUE,
+  { "ncp_cancel", 554, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_config", 560, _CFFI_F_OPAQUE,
+  { "ncp_config", 555, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_conn", 561, _CFFI_F_OPAQUE,
+  { "ncp_conn", 556, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_dial", 562, _CFFI_F_OPAQUE,
+  { "ncp_dial", 557, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_event", 563, _CFFI_F_CHECK_FIELDS,
+  { "ncp_event", 558, _CFFI_F_CHECK_FIELDS,
     sizeof(ncp_event), offsetof(struct _cffi_align__ncp_event, y), 0, 18 },
-  { "ncp_guard", 564, _CFFI_F_OPAQUE,
+  { "ncp_guard", 559, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_pool", 565, _CFFI_F_OPAQUE,
+  { "ncp_pool", 560, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_py_clock", 566, _CFFI_F_OPAQUE,
+  { "ncp_py_clock", 561, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_queue", 567, _CFFI_F_OPAQUE,
+  { "ncp_queue", 562, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
 };
 
 static const struct _cffi_enum_s _cffi_enums[] = {
-  { "ncp_callback", 535, _cffi_prim_int(sizeof(enum ncp_callback), ((enum ncp_callback)-1) <= 0),
+  { "ncp_callback", 530, _cffi_prim_int(sizeof(enum ncp_callback), ((enum ncp_callback)-1) <= 0),
     "NCP_CALLBACK_CLOSER,NCP_CALLBACK_CHECKER,NCP_CALLBACK_ON_CREATED,NCP_CALLBACK_ON_BORROW,NCP_CALLBACK_ON_RETURN,"
     "NCP_CALLBACK_ON_CLOSE,NCP_CALLBACK_ON_LEAK" },
-  { "ncp_counter", 536, _cffi_prim_int(sizeof(enum ncp_counter), ((enum ncp_counter)-1) <= 0),
+  { "ncp_counter", 531, _cffi_prim_int(sizeof(enum ncp_counter), ((enum ncp_counter)-1) <= 0),
     "NCP_COUNTER_CREATED,NCP_COUNTER_CLOSED,NCP_COUNTER_CURRENT,NCP_COUNTER_IDLE,NCP_COUNTER_ACTIVE,NCP_COUNTER_IPV4,"
     "NCP_COUNTER_IPV6,NCP_COUNTER_IPV4_IDLE,NCP_COUNTER_IPV6_IDLE,NCP_COUNTER_TCP,NCP_COUNTER_UDP,NCP_COUNTER_TCP_IDLE,"
     "NCP_COUNTER_UDP_IDLE,NCP_COUNTER_TOTAL,NCP_COUNTER_SUCCESSFUL,NCP_COUNTER_FAILED,NCP_COUNTER_TIMEOUT,"
@@ -11553,34 +11516,34 @@ static const struct _cffi_enum_s _cffi_enums[] = {
     "NCP_COUNTER_HC_SUCCESS_RATE,NCP_COUNTER_AVERAGE_LIFETIME,NCP_COUNTER_PREWARM_TARGET,NCP_COUNTER_PREWARM_CREATED,"
     "NCP_COUNTER_PREWARM_COMPLETED,NCP_COUNTER_WAITING,NCP_COUNTER_DIALING,NCP_COUNTER_BREAKER_OPEN,NCP_COUNTER_BREAKER_TRIPS,"
     "NCP_COUNTER_LAST_UPDATE,NCP_COUNTER_COUNT" },
-  { "ncp_counter_kind", 537, _cffi_prim_int(sizeof(enum ncp_counter_kind), ((enum ncp_counter_kind)-1) <= 0),
+  { "ncp_counter_kind", 532, _cffi_prim_int(sizeof(enum ncp_counter_kind), ((enum ncp_counter_kind)-1) <= 0),
     "NCP_KIND_CUMULATIVE,NCP_KIND_GAUGE,NCP_KIND_DERIVED" },
-  { "ncp_dial_policy", 538, _cffi_prim_int(sizeof(enum ncp_dial_policy), ((enum ncp_dial_policy)-1) <= 0),
+  { "ncp_dial_policy", 533, _cffi_prim_int(sizeof(enum ncp_dial_policy), ((enum ncp_dial_policy)-1) <= 0),
     "NCP_DIAL_FAIL_ONE,NCP_DIAL_FAIL_ALL,NCP_DIAL_WAIT" },
-  { "ncp_driver", 539, _cffi_prim_int(sizeof(enum ncp_driver), ((enum ncp_driver)-1) <= 0),
+  { "ncp_driver", 534, _cffi_prim_int(sizeof(enum ncp_driver), ((enum ncp_driver)-1) <= 0),
     "NCP_DRIVER_PUSH,NCP_DRIVER_PULL" },
-  { "ncp_event_type", 540, _cffi_prim_int(sizeof(enum ncp_event_type), ((enum ncp_event_type)-1) <= 0),
+  { "ncp_event_type", 535, _cffi_prim_int(sizeof(enum ncp_event_type), ((enum ncp_event_type)-1) <= 0),
     "NCP_EVENT_NONE,NCP_EVENT_CONN,NCP_EVENT_DIAL,NCP_EVENT_CHECK,NCP_EVENT_CLOSE,NCP_EVENT_PENDING,NCP_EVENT_READY,"
     "NCP_EVENT_KICK,NCP_EVENT_BORROW,NCP_EVENT_LEAK,NCP_EVENT_LOG,NCP_EVENT_DUE" },
-  { "ncp_fairness", 541, _cffi_prim_int(sizeof(enum ncp_fairness), ((enum ncp_fairness)-1) <= 0),
+  { "ncp_fairness", 536, _cffi_prim_int(sizeof(enum ncp_fairness), ((enum ncp_fairness)-1) <= 0),
     "NCP_FAIRNESS_STRICT,NCP_FAIRNESS_ADAPTIVE" },
-  { "ncp_flag", 542, _cffi_prim_int(sizeof(enum ncp_flag), ((enum ncp_flag)-1) <= 0),
+  { "ncp_flag", 537, _cffi_prim_int(sizeof(enum ncp_flag), ((enum ncp_flag)-1) <= 0),
     "NCP_FLAG_DIALS,NCP_FLAG_TRY,NCP_FLAG_DISCARD,NCP_FLAG_TAKE,NCP_FLAG_HOOK" },
-  { "ncp_host_event", 543, _cffi_prim_int(sizeof(enum ncp_host_event), ((enum ncp_host_event)-1) <= 0),
+  { "ncp_host_event", 538, _cffi_prim_int(sizeof(enum ncp_host_event), ((enum ncp_host_event)-1) <= 0),
     "NCP_HOST_BORROW,NCP_HOST_LEAK,NCP_HOST_LOG,NCP_HOST_DUE" },
-  { "ncp_idle_order", 544, _cffi_prim_int(sizeof(enum ncp_idle_order), ((enum ncp_idle_order)-1) <= 0),
+  { "ncp_idle_order", 539, _cffi_prim_int(sizeof(enum ncp_idle_order), ((enum ncp_idle_order)-1) <= 0),
     "NCP_IDLE_LIFO,NCP_IDLE_FIFO" },
-  { "ncp_info", 545, _cffi_prim_int(sizeof(enum ncp_info), ((enum ncp_info)-1) <= 0),
+  { "ncp_info", 540, _cffi_prim_int(sizeof(enum ncp_info), ((enum ncp_info)-1) <= 0),
     "NCP_INFO_HANDLE,NCP_INFO_FD,NCP_INFO_ID,NCP_INFO_PROTOCOL,NCP_INFO_IP,NCP_INFO_AGE_NS,NCP_INFO_IDLE_NS,"
     "NCP_INFO_REUSE_COUNT,NCP_INFO_IN_USE,NCP_INFO_HEALTHY,NCP_INFO_LEAK_DETECTED,NCP_INFO_BORROWED_NS,NCP_INFO_TAG,"
     "NCP_INFO_CREATED_AT_NS,NCP_INFO_LAST_USED_AT_NS,NCP_INFO_LAST_CHECK_AT_NS,NCP_INFO_LEASE" },
-  { "ncp_ip", 546, _cffi_prim_int(sizeof(enum ncp_ip), ((enum ncp_ip)-1) <= 0),
+  { "ncp_ip", 541, _cffi_prim_int(sizeof(enum ncp_ip), ((enum ncp_ip)-1) <= 0),
     "NCP_IP_UNKNOWN,NCP_IP_V4,NCP_IP_V6" },
-  { "ncp_log_level", 547, _cffi_prim_int(sizeof(enum ncp_log_level), ((enum ncp_log_level)-1) <= 0),
+  { "ncp_log_level", 542, _cffi_prim_int(sizeof(enum ncp_log_level), ((enum ncp_log_level)-1) <= 0),
     "NCP_LOG_OFF,NCP_LOG_ERROR,NCP_LOG_WARN,NCP_LOG_INFO,NCP_LOG_DEBUG" },
-  { "ncp_mode", 548, _cffi_prim_int(sizeof(enum ncp_mode), ((enum ncp_mode)-1) <= 0),
+  { "ncp_mode", 543, _cffi_prim_int(sizeof(enum ncp_mode), ((enum ncp_mode)-1) <= 0),
     "NCP_MODE_CLIENT,NCP_MODE_SERVER" },
-  { "ncp_option", 549, _cffi_prim_int(sizeof(enum ncp_option), ((enum ncp_option)-1) <= 0),
+  { "ncp_option", 544, _cffi_prim_int(sizeof(enum ncp_option), ((enum ncp_option)-1) <= 0),
     "NCP_OPTION_MODE,NCP_OPTION_DRIVER,NCP_OPTION_NAME,NCP_OPTION_TARGET,NCP_OPTION_LISTENER_FD,NCP_OPTION_MAX_CONNECTIONS,"
     "NCP_OPTION_MIN_CONNECTIONS,NCP_OPTION_MAX_IDLE_CONNECTIONS,NCP_OPTION_CONNECTION_TIMEOUT,NCP_OPTION_IDLE_TIMEOUT,"
     "NCP_OPTION_MAX_LIFETIME,NCP_OPTION_EXPIRY_JITTER,NCP_OPTION_GET_TIMEOUT,NCP_OPTION_HEALTH_CHECK,NCP_OPTION_HEALTH_CHECK_INTERVAL,"
@@ -11594,41 +11557,41 @@ static const struct _cffi_enum_s _cffi_enums[] = {
     "NCP_OPTION_IDLE_ORDER,NCP_OPTION_FAIRNESS,NCP_OPTION_STORE,NCP_OPTION_MAX_WAITERS,NCP_OPTION_LOG_LEVEL,"
     "NCP_OPTION_TCP_NODELAY,NCP_OPTION_TCP_KEEPALIVE,NCP_OPTION_SEND_BUFFER,NCP_OPTION_RECEIVE_BUFFER,NCP_OPTION_HAPPY_EYEBALLS_DELAY,"
     "NCP_OPTION_HOST_EVENTS" },
-  { "ncp_protocol", 550, _cffi_prim_int(sizeof(enum ncp_protocol), ((enum ncp_protocol)-1) <= 0),
+  { "ncp_protocol", 545, _cffi_prim_int(sizeof(enum ncp_protocol), ((enum ncp_protocol)-1) <= 0),
     "NCP_PROTOCOL_UNKNOWN,NCP_PROTOCOL_TCP,NCP_PROTOCOL_UDP" },
-  { "ncp_reason", 551, _cffi_prim_int(sizeof(enum ncp_reason), ((enum ncp_reason)-1) <= 0),
+  { "ncp_reason", 546, _cffi_prim_int(sizeof(enum ncp_reason), ((enum ncp_reason)-1) <= 0),
     "NCP_REASON_NONE,NCP_REASON_IDLE_TIMEOUT,NCP_REASON_MAX_LIFETIME,NCP_REASON_UNHEALTHY,NCP_REASON_IDLE_FULL,"
     "NCP_REASON_EVICTED,NCP_REASON_LEAKED,NCP_REASON_DISCARDED,NCP_REASON_FLUSHED,NCP_REASON_SHRUNK,NCP_REASON_POOL_CLOSED,"
     "NCP_REASON_HOOK,NCP_REASON_DIRTY,NCP_REASON_MISMATCH,NCP_REASON_DETACHED,NCP_REASON_FORKED" },
-  { "ncp_status", 552, _cffi_prim_int(sizeof(enum ncp_status), ((enum ncp_status)-1) <= 0),
+  { "ncp_status", 547, _cffi_prim_int(sizeof(enum ncp_status), ((enum ncp_status)-1) <= 0),
     "NCP_OK,NCP_ECLOSED,NCP_ECONNCLOSED,NCP_ETIMEOUT,NCP_EMAXCONN,NCP_EINVALIDCONN,NCP_EUNHEALTHY,NCP_EINVALIDCONFIG,"
     "NCP_ELEAKED,NCP_EEXHAUSTED,NCP_EUNSUPPORTEDIP,NCP_ENOIP,NCP_EUNSUPPORTEDPROTO,NCP_ENOPROTO,NCP_EDIAL,"
     "NCP_EHOOK,NCP_ECLOSEHOOK,NCP_ECANCELED,NCP_ENOMEM,NCP_ESYS,NCP_EUSER,NCP_EINVAL,NCP_EWAITERS,NCP_EBREAKER,"
     "NCP_ESTATE,NCP_ENOTFOUND,NCP_EAGAIN" },
-  { "ncp_store", 553, _cffi_prim_int(sizeof(enum ncp_store), ((enum ncp_store)-1) <= 0),
+  { "ncp_store", 548, _cffi_prim_int(sizeof(enum ncp_store), ((enum ncp_store)-1) <= 0),
     "NCP_STORE_LOCKFREE" },
-  { "ncp_type", 554, _cffi_prim_int(sizeof(enum ncp_type), ((enum ncp_type)-1) <= 0),
+  { "ncp_type", 549, _cffi_prim_int(sizeof(enum ncp_type), ((enum ncp_type)-1) <= 0),
     "NCP_TYPE_INT,NCP_TYPE_BOOL,NCP_TYPE_DURATION,NCP_TYPE_ENUM,NCP_TYPE_TEXT" },
 };
 
 static const struct _cffi_typename_s _cffi_typenames[] = {
   { "ncp_alloc_fn", 424 },
-  { "ncp_cancel", 559 },
+  { "ncp_cancel", 554 },
   { "ncp_clock_fn", 133 },
-  { "ncp_config", 560 },
-  { "ncp_conn", 561 },
+  { "ncp_config", 555 },
+  { "ncp_conn", 556 },
   { "ncp_conn_fn", 106 },
-  { "ncp_dial", 562 },
+  { "ncp_dial", 557 },
   { "ncp_dial_fn", 99 },
   { "ncp_drop_fn", 101 },
-  { "ncp_event", 563 },
-  { "ncp_guard", 564 },
+  { "ncp_event", 558 },
+  { "ncp_guard", 559 },
   { "ncp_lease", 73 },
   { "ncp_log_fn", 139 },
   { "ncp_poll_fn", 85 },
-  { "ncp_pool", 565 },
-  { "ncp_py_clock", 566 },
-  { "ncp_queue", 567 },
+  { "ncp_pool", 560 },
+  { "ncp_py_clock", 561 },
+  { "ncp_queue", 562 },
   { "ncp_release_fn", 425 },
   { "ncp_ticket", 73 },
 };
@@ -11640,12 +11603,12 @@ static const struct _cffi_type_context_s _cffi_type_context = {
   _cffi_struct_unions,
   _cffi_enums,
   _cffi_typenames,
-  392,  /* num_globals */
+  391,  /* num_globals */
   9,  /* num_struct_unions */
   20,  /* num_enums */
   19,  /* num_typenames */
   NULL,  /* no includes */
-  573,  /* num_types */
+  568,  /* num_types */
   1,  /* flags */
 };
 

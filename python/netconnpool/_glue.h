@@ -1,8 +1,7 @@
 /*
  * What the Python binding adds to the C ABI: the way into Python for callbacks,
- * and calls that say in one integer what would cost several crossings of the
- * language border. The generator puts this file into _ffi.c, after
- * netconnpool.h.
+ * and a borrow that answers with one integer. The generator puts this file into
+ * _ffi.c, after netconnpool.h.
  */
 #include <limits.h>
 #include <pthread.h>
@@ -332,22 +331,12 @@ static int64_t ncp_py_failure(int status, int64_t code)
     return -(int64_t)(above | (uint64_t)-status);
 }
 
-/* What this thread borrowed last: a signal may end the caller between this call
- * and its next line. */
-static _Thread_local int64_t ncp_py_borrowed_last;
-
-static int64_t ncp_py_last(void)
-{
-    return ncp_py_borrowed_last;
-}
-
 static int64_t ncp_py_borrow(ncp_pool *pool, int protocol, int ip,
                              int64_t timeout_ms, ncp_cancel *cancel,
                              uint64_t tag)
 {
     ncp_event event;
 
-    ncp_py_borrowed_last = 0;
     if (cancel == NULL && ncp_py_is_main())
         cancel = ncp_py_main_cancel;
     int rc =
@@ -358,18 +347,9 @@ static int64_t ncp_py_borrow(ncp_pool *pool, int protocol, int ip,
         (void)ncp_pool_put(pool, event.lease);
         return ncp_py_failure(NCP_ECANCELED, 0);
     }
-    uint64_t handle = event.handle < NCP_PY_HANDLE_LARGE
-                          ? event.handle
-                          : NCP_PY_HANDLE_LARGE;
-    ncp_py_borrowed_last =
-        (int64_t)(handle << NCP_PY_HANDLE_SHIFT | event.lease);
-    return ncp_py_borrowed_last;
-}
-
-static int64_t ncp_py_get(ncp_pool *pool)
-{
-    return ncp_py_borrow(pool, NCP_PROTOCOL_UNKNOWN, NCP_IP_UNKNOWN,
-                         NCP_TIMEOUT_DEFAULT, NULL, 0);
+    uint64_t handle =
+        event.handle < NCP_PY_HANDLE_LARGE ? event.handle : NCP_PY_HANDLE_LARGE;
+    return (int64_t)(handle << NCP_PY_HANDLE_SHIFT | event.lease);
 }
 
 static int ncp_py_put(ncp_pool *pool, int64_t token)
@@ -377,6 +357,11 @@ static int ncp_py_put(ncp_pool *pool, int64_t token)
     int rc = ncp_pool_put(pool, ncp_py_lease(token));
 
     return rc == NCP_OK && ncp_py_is_interrupted() ? NCP_ECANCELED : rc;
+}
+
+static int ncp_py_discard(ncp_pool *pool, int64_t token)
+{
+    return ncp_pool_discard(pool, ncp_py_lease(token));
 }
 
 /* ------------------------------------------------------------------------- exit */

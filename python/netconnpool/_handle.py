@@ -97,8 +97,9 @@ class Handle(Generic[C]):
         if not self.is_closed:
             text = f"a pool was not closed: {self!r}"
             warnings.warn(text, ResourceWarning, source=self)
+        pool, self._c = self._c, ffi.NULL
         self._host.last_days()
-        lib.ncp_pool_free(self._c)
+        lib.ncp_pool_free(pool)
 
     # ------------------------------------------------------------------- failures
 

@@ -1,12 +1,11 @@
 """One borrow of one connection."""
 from __future__ import annotations
 
-import types
 import warnings
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from netconnpool import errors
-from netconnpool._constants import Info, Ip, Protocol, Status
+from netconnpool import _lease, errors
+from netconnpool._constants import TIMEOUT_DEFAULT, Info, Ip, Protocol, Status
 from netconnpool._ffi import ffi, lib
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class _Gone:
 GONE: Any = _Gone()
 
 
-class Lease(Generic[C]):
+class Lease(_lease.Lease, Generic[C]):
     """One borrow of one connection: what it is, and what is known of it.
 
     Attributes that it does not have itself are those of :attr:`raw`, the object
@@ -45,12 +44,11 @@ class Lease(Generic[C]):
     a lease of its own.
     """
 
-    __slots__ = ("__weakref__", "_pool", "_token", "raw")
+    __slots__ = ()
 
     #: What the dialer made.
     raw: C
     _pool: Handle[C]
-    _token: int
 
     def __getattr__(self, name: str) -> Any:
         if name == "raw":  # it is not complete yet, and may never be
@@ -180,11 +178,9 @@ class Connection(Lease[C]):
     borrowed.
     """
 
-    __slots__ = ("_code", "_instruction")
+    __slots__ = ()
 
     _pool: Pool[C]
-    _code: types.CodeType
-    _instruction: int
 
     @property
     def place(self) -> str:
@@ -210,29 +206,35 @@ class Connection(Lease[C]):
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if self._token:
-            self._pool._give_back(self, discard=kind is not None)
-
-    def __del__(self) -> None:
-        try:
-            token = self._token
-        except AttributeError:
-            return  # a signal came while it was made
-        if token:
-            self._lost()
-
-    def _lost(self) -> None:
-        pool, raw = self._pool, self.raw
-        if raw is GONE or id(raw) in pool._host.inherited or lib.ncp_py_is_shut():
+        if not self._token:
             return
-        text = f"a connection was lost without having been given back: {raw!r}"
-        status = lib.ncp_pool_discard(pool._c, self.lease)
+        if kind is None:
+            self._pool.putconn(self)
+        else:
+            self._pool._give_back_after(self, True)
+
+    def _lost(self, status: int, what: str | None) -> None:
+        """It was collected as garbage, and closed; the status is how that went.
+        Called by the base."""
         if status not in (Status.OK, Status.ECLOSEHOOK):
-            return  # it was given back, or taken away, before
+            return  # it had been taken away, or was inherited by a fork
+        host = self._pool._host
+        text = f"a connection was lost without having been given back: {what}"
         file, line = self._place()
-        pool._host.logger.warning(
-            "%s%s, borrowed at %s:%d", pool._host.prefix, text, file, line
-        )
-        warnings.warn_explicit(
-            text, ResourceWarning, file, line, source=self
-        )
+        host.logger.warning("%s%s, borrowed at %s:%d", host.prefix, text, file, line)
+        warnings.warn_explicit(text, ResourceWarning, file, line, source=self)
+
+
+def _address(name: str) -> int:
+    return int(ffi.cast("uintptr_t", ffi.addressof(lib, name)))
+
+
+_lease.use(
+    _address("ncp_py_borrow"),
+    _address("ncp_py_put"),
+    _address("ncp_py_discard"),
+    _address("ncp_py_is_shut"),
+    lib.NCP_PY_HANDLE_SHIFT,
+    TIMEOUT_DEFAULT,
+    GONE,
+)

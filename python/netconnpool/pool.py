@@ -6,11 +6,10 @@ import socket
 import sys
 import time
 import traceback
-import types
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from netconnpool import _config, _handle, _host, errors
+from netconnpool import _config, _handle, _host, _lease, errors
 from netconnpool._constants import (
     STATUS_TEXTS,
     TIMEOUT_DEFAULT,
@@ -30,13 +29,10 @@ if TYPE_CHECKING:
     from netconnpool._ffi import CData
     from netconnpool._tables import Options
 
-__all__ = ["Borrow", "Cancel", "Pool"]
+__all__ = ["Cancel", "Pool"]
 
 C = TypeVar("C")
 
-_getframe = sys._getframe
-_new = object.__new__
-_SHIFT = lib.NCP_PY_HANDLE_SHIFT
 _STATUS_MASK = (1 << lib.NCP_PY_CODE_SHIFT) - 1
 _SLICE = 0.05  # how long a signal handler may have to wait, in seconds
 
@@ -84,41 +80,7 @@ def wanted_timeout(timeout: float | None) -> int:
     return TIMEOUT_DEFAULT if timeout is None else _config.milliseconds(timeout)
 
 
-class Borrow(Generic[C]):
-    """The context manager of :meth:`Pool.connection`."""
-
-    __slots__ = ("_arguments", "_conn", "_keeps", "_pool")
-
-    def __init__(self, pool: Pool[C], keeps: bool, arguments: tuple[Any, ...]) -> None:
-        self._pool = pool
-        self._keeps = keeps
-        self._arguments = arguments
-        self._conn: Connection[C] | None = None
-
-    def __enter__(self) -> Connection[C]:
-        conn = self._conn = self._pool.getconn(*self._arguments)
-        frame = _getframe(1)
-        conn._code = frame.f_code
-        conn._instruction = frame.f_lasti
-        return conn
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: types.TracebackType | None,
-    ) -> None:
-        conn = self._conn
-        self._conn = None
-        if conn is None or not conn._token:
-            return  # given back, or taken out, inside of the block
-        if kind is None:
-            self._pool.putconn(conn)
-        else:
-            self._pool._give_back_after(conn, discard=not self._keeps)
-
-
-class Pool(_handle.Handle[C]):
+class Pool(_handle.Handle[C], _lease.Lender[C]):
     """A pool of connections for threads.
 
     ``connect`` is what to dial: a target of the built-in dialer such as
@@ -200,56 +162,11 @@ class Pool(_handle.Handle[C]):
         )
         host = _host.Host(connect, acceptor, listener, hooks, clock, logger)
         host.configure(config, push=True)
-        self._objects = host.small
-        self._get = lib.ncp_py_get
-        self._put = self._put_captured if host.captures_stacks else lib.ncp_py_put
         super().__init__(config, host)
+        address = int(ffi.cast("uintptr_t", self._c))
+        self._lends(address, host.small, Connection, host.captures_stacks)
 
     # ------------------------------------------------------------------- borrowing
-
-    def getconn(
-        self,
-        timeout: float | None = None,
-        protocol: WantedProtocol = None,
-        ip: WantedIp = None,
-        tag: int = 0,
-        cancel: Cancel | None = None,
-    ) -> Connection[C]:
-        """Borrows a connection: an idle one, else a new one, else waits in line.
-
-        ``timeout`` is in seconds: None for the option ``get_timeout``, 0 to take
-        an idle connection or fail, negative or infinite for no limit. ``tag`` is
-        a number of yours, shown in lists of borrowers.
-
-        Raises :exc:`PoolTimeout`, :exc:`PoolClosed`, :exc:`ConnectFailed`,
-        :exc:`PoolExhausted`, :exc:`HookFailed`, :exc:`GetCanceled`.
-        """
-        try:
-            if (
-                timeout is None
-                and protocol is None
-                and ip is None
-                and cancel is None
-                and not tag
-            ):
-                token = self._get(self._c)
-            else:
-                token = self._get_by(timeout, protocol, ip, tag, cancel)
-            if token > 0:
-                frame = _getframe(1)
-                conn: Connection[C] = _new(Connection)
-                conn._token = token
-                conn._pool = self
-                conn._code = frame.f_code
-                conn._instruction = frame.f_lasti
-                conn.raw = self._objects[token >> _SHIFT]
-                return conn
-        except KeyError:
-            return self._found(conn)
-        except BaseException:
-            self._interrupted()
-            raise
-        raise self._get_failed(-token, timeout)
 
     def try_getconn(
         self, protocol: WantedProtocol = None, ip: WantedIp = None, tag: int = 0
@@ -260,84 +177,62 @@ class Pool(_handle.Handle[C]):
             conn = self.getconn(0, protocol, ip, tag)
         except errors.PoolExhausted:
             return None
-        frame = _getframe(1)
+        frame = sys._getframe(1)
         conn._code = frame.f_code
         conn._instruction = frame.f_lasti
         return conn
 
-    def connection(
+    def tcp(self, timeout: float | None = None, **more: Any) -> _lease.Borrow[C]:
+        """:meth:`connection` over TCP."""
+        return self.connection(timeout, Protocol.TCP, **more)
+
+    def udp(self, timeout: float | None = None, **more: Any) -> _lease.Borrow[C]:
+        """:meth:`connection` over UDP."""
+        return self.connection(timeout, Protocol.UDP, **more)
+
+    def ipv4(self, timeout: float | None = None, **more: Any) -> _lease.Borrow[C]:
+        """:meth:`connection` over IPv4."""
+        return self.connection(timeout, ip=Ip.V4, **more)
+
+    def ipv6(self, timeout: float | None = None, **more: Any) -> _lease.Borrow[C]:
+        """:meth:`connection` over IPv6."""
+        return self.connection(timeout, ip=Ip.V6, **more)
+
+    # What getconn() and connection() of the base ask for.
+
+    def _wanted(
         self,
         timeout: float | None = None,
         protocol: WantedProtocol = None,
         ip: WantedIp = None,
         tag: int = 0,
         cancel: Cancel | None = None,
-        *,
-        keep_on_error: bool = False,
-    ) -> Borrow[C]:
-        """Borrows a connection for a ``with`` block.
+    ) -> tuple[int, int, int, int, int, bool]:
+        """The arguments of getconn() as the library takes them."""
+        token = 0 if cancel is None else int(ffi.cast("uintptr_t", cancel._c))
+        limit = wanted_timeout(timeout)
+        return wanted_protocol(protocol), wanted_ip(ip), limit, token, tag, False
 
-        A block that is left by an exception closes the connection, because nobody
-        knows what is still to be read from it; ``keep_on_error`` gives it back
-        all the same. The other arguments are those of :meth:`getconn`.
-        """
-        return Borrow(self, keep_on_error, (timeout, protocol, ip, tag, cancel))
+    def _wanted_block(
+        self, *given: Any, keep_on_error: bool = False, **named: Any
+    ) -> tuple[int, int, int, int, int, bool]:
+        """The arguments of connection()."""
+        return (*self._wanted(*given, **named)[:5], keep_on_error)
 
-    def tcp(self, timeout: float | None = None, **more: Any) -> Borrow[C]:
-        """:meth:`connection` over TCP."""
-        return self.connection(timeout, Protocol.TCP, **more)
-
-    def udp(self, timeout: float | None = None, **more: Any) -> Borrow[C]:
-        """:meth:`connection` over UDP."""
-        return self.connection(timeout, Protocol.UDP, **more)
-
-    def ipv4(self, timeout: float | None = None, **more: Any) -> Borrow[C]:
-        """:meth:`connection` over IPv4."""
-        return self.connection(timeout, ip=Ip.V4, **more)
-
-    def ipv6(self, timeout: float | None = None, **more: Any) -> Borrow[C]:
-        """:meth:`connection` over IPv6."""
-        return self.connection(timeout, ip=Ip.V6, **more)
-
-    def _get_by(
-        self,
-        timeout: float | None,
-        protocol: WantedProtocol,
-        ip: WantedIp,
-        tag: int,
-        cancel: Cancel | None,
-    ) -> int:
-        return int(
-            lib.ncp_py_borrow(
-                self._c,
-                wanted_protocol(protocol),
-                wanted_ip(ip),
-                wanted_timeout(timeout),
-                ffi.NULL if cancel is None else cancel._c,
-                tag,
-            )
-        )
-
-    def _found(self, conn: Connection[C]) -> Connection[C]:
+    def _found(self, conn: Connection[C]) -> None:
         """Completes a connection that is not found by its token alone."""
         handle = ffi.new("uint64_t *")
         self._check(lib.ncp_lease_handle(self._c, conn.lease, handle))
-        conn.raw = self._host.objects.get(handle[0], GONE)
-        if conn.raw is GONE:  # it was closed under its borrower at once
+        raw = self._host.objects.get(handle[0], GONE)
+        if raw is GONE:  # it was closed under its borrower at once
             self._give_back(conn, True)
             raise self._error(Status.ECONNCLOSED)
+        conn.raw = raw
         if self._host.captures_stacks:
-            stack = traceback.format_stack(_getframe(2))
+            stack = traceback.format_stack(sys._getframe(1))
             self._stacks[conn.lease] = "".join(stack)
-        return conn
 
-    def _interrupted(self) -> None:
-        """A signal ended getconn() when it may have borrowed something."""
-        token = lib.ncp_py_last()
-        if token > 0:
-            lib.ncp_pool_discard(self._c, lib.ncp_py_lease(token))
-
-    def _get_failed(self, failure: int, timeout: float | None) -> BaseException:
+    def _get_failed(self, failure: int, timeout_ms: int) -> BaseException:
         """Why there is no connection."""
         status = -(failure & _STATUS_MASK)
         code = failure >> lib.NCP_PY_CODE_SHIFT
@@ -345,37 +240,19 @@ class Pool(_handle.Handle[C]):
         if error is not None:
             return error
         cause = self._dial_cause(code)
-        if is_signal(cause, status):
-            assert cause is not None
+        if cause is not None and is_for_the_program(cause, status):
             return cause
-        waited = None
-        if status == Status.ETIMEOUT:
-            waited = self.option("get_timeout") if timeout is None else timeout
-        return self._error(status, cause, waited)  # type: ignore[arg-type]
+        return self._error(status, cause, self._waited(status, timeout_ms))
+
+    def _waited(self, status: int, timeout_ms: int) -> float | None:
+        """How long a get has waited in vain, in seconds."""
+        if status != Status.ETIMEOUT:
+            return None
+        if timeout_ms == TIMEOUT_DEFAULT:
+            return float(self.option("get_timeout"))
+        return timeout_ms / 1000
 
     # -------------------------------------------------------------- giving it back
-
-    def putconn(self, conn: Connection[C], discard: bool = False) -> None:
-        """Gives a connection back; with ``discard`` it is closed.
-
-        Raises :exc:`InvalidConnection` for one that has been given back already
-        or that another pool lent, :exc:`ConnectionLeaked` for one that had been
-        taken away, :exc:`HookFailed` and :exc:`CloseFailed`; the connection is
-        gone all the same.
-        """
-        try:
-            if discard or conn._pool is not self:
-                self._give_back(conn, discard)
-                return
-            status = self._put(self._c, conn._token)
-        except AttributeError:
-            raise errors.of(
-                Status.EINVALIDCONN, f"{conn!r} is no connection of a pool"
-            ) from None
-        if status:
-            self._put_failed(status, conn)
-        conn._token = 0
-        conn.raw = GONE
 
     def detach(self, conn: Connection[C]) -> C:
         """Takes a connection out of the pool for good: it is yours to close, and
@@ -394,7 +271,8 @@ class Pool(_handle.Handle[C]):
                 Status.EINVALIDCONN, f"{conn!r} was not lent by {self!r}"
             )
 
-    def _give_back(self, conn: Connection[C], discard: bool) -> None:
+    def _give_back(self, conn: Connection[C], discard: bool = False) -> None:
+        """putconn() of the base, when it is not as short as can be."""
         self._own(conn)
         give = lib.ncp_pool_discard if discard else lib.ncp_pool_put
         self._end(conn, give(self._c, conn.lease))
@@ -409,31 +287,25 @@ class Pool(_handle.Handle[C]):
 
     def _end(self, conn: Connection[C], status: int) -> None:
         self._stacks.pop(conn.lease, None)
-        if status != Status.OK:
-            self._put_failed(status, conn)
+        error = None if status == Status.OK else self._put_failed(status, conn)
+        error = error or _host.take_interrupt()
         conn._ended()
-        error = _host.take_interrupt()
         if error is not None:
             raise error
 
-    def _put_captured(self, pool: CData, token: int) -> int:
-        self._stacks.pop(lib.ncp_py_lease(token), None)
-        return int(lib.ncp_py_put(pool, token))
-
-    def _put_failed(self, status: int, conn: Connection[C]) -> None:
-        """Raises why a connection did not go back as it should have."""
+    def _put_failed(self, status: int, conn: Connection[C]) -> BaseException | None:
+        """Why a connection did not go back as it should have."""
         raw = conn.raw
         conn._ended()
         cause = self._host.take_thrown()
         error = _host.take_interrupt()
         if error is not None:
-            raise error
+            return error
         if status == Status.EINVALIDCONN and id(raw) in self._host.inherited:
-            return  # it is the parent's, and was forgotten in this process
-        if is_signal(cause, status):
-            assert cause is not None
-            raise cause
-        raise self._error(status, cause)
+            return None  # it is the parent's, and was forgotten in this process
+        if cause is not None and is_for_the_program(cause, status):
+            return cause
+        return self._error(status, cause)
 
     # ------------------------------------------------------------------ the end of it
 
@@ -540,11 +412,11 @@ def where_from(
     return connect, mode
 
 
-def is_signal(cause: BaseException | None, status: int) -> bool:
-    """Whether what a hook threw is meant for the program and not for the caller:
+def is_for_the_program(cause: BaseException, status: int) -> bool:
+    """Whether what a hook threw is not for the caller to handle:
     KeyboardInterrupt, and what else is no Exception when the hook ran on the
     caller's thread."""
-    if cause is None or isinstance(cause, Exception):
+    if isinstance(cause, Exception):
         return False
     return isinstance(cause, KeyboardInterrupt) or status == Status.EHOOK
 
