@@ -96,7 +96,7 @@ class Handle(Generic[C]):
             return
         if not self.is_closed:
             text = f"a pool was not closed: {self!r}"
-            warnings.warn(text, ResourceWarning, source=self)
+            warnings.warn(text, ResourceWarning, 2, source=self)
         pool, self._c = self._c, ffi.NULL
         self._host.last_days()
         lib.ncp_pool_free(pool)
@@ -112,7 +112,10 @@ class Handle(Generic[C]):
             raise self._error(status)
 
     def _error(
-        self, status: int, cause: BaseException | None = None, waited: float | None = None
+        self,
+        status: int,
+        cause: BaseException | None = None,
+        waited: float | None = None,
     ) -> errors.PoolError:
         """The exception of a status, with the state of the pool."""
         text = self._state()

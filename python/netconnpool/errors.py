@@ -115,7 +115,11 @@ class InvalidConnection(PoolError):
     used after it was given back; or a dialer that returned nothing."""
 
     status = Status.EINVALIDCONN
-    _statuses: ClassVar[_Statuses] = (Status.EINVALIDCONN, Status.ECONNCLOSED, Status.EUNHEALTHY)
+    _statuses: ClassVar[_Statuses] = (
+        Status.EINVALIDCONN,
+        Status.ECONNCLOSED,
+        Status.EUNHEALTHY,
+    )
 
 
 class ConnectionLeaked(PoolError):
@@ -136,7 +140,11 @@ class InvalidArgument(PoolError, ValueError):
     """An argument has a value that is not possible."""
 
     status = Status.EINVAL
-    _statuses: ClassVar[_Statuses] = (Status.EINVAL, Status.EUNSUPPORTEDIP, Status.EUNSUPPORTEDPROTO)
+    _statuses: ClassVar[_Statuses] = (
+        Status.EINVAL,
+        Status.EUNSUPPORTEDIP,
+        Status.EUNSUPPORTEDPROTO,
+    )
 
 
 class InvalidConfig(PoolError, ValueError):

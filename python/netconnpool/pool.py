@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from netconnpool._clock import ManualClock
-    from netconnpool._ffi import CData
     from netconnpool._tables import Options
 
 __all__ = ["Cancel", "Pool"]

@@ -5,9 +5,10 @@ import sys
 import tracemalloc
 import weakref
 
-import netconnpool
 import pytest
 from conftest import HOSTILE, LONG, start, until
+
+import netconnpool
 from netconnpool import InvalidConnection
 
 

@@ -5,9 +5,10 @@ import signal
 import socket
 import threading
 
-import netconnpool
 import pytest
 from conftest import LONG, start, until
+
+import netconnpool
 from netconnpool import Pool
 
 

@@ -4,9 +4,10 @@ import logging
 import os
 import threading
 
-import netconnpool
 import pytest
 from conftest import LONG, start, until
+
+import netconnpool
 from netconnpool import ConnectFailed, HookFailed, Pool
 
 

@@ -1,8 +1,9 @@
 """Keywords, values, and what is said to those that are wrong."""
 import socket
 
-import netconnpool
 import pytest
+
+import netconnpool
 from netconnpool import InvalidConfig, Pool
 from netconnpool._constants import OPTION_TYPES, Type
 

@@ -4,9 +4,10 @@ import math
 import time
 import weakref
 
-import netconnpool
 import pytest
 from conftest import LONG, settled, start, until
+
+import netconnpool
 from netconnpool import Pool
 
 
@@ -325,15 +326,16 @@ def test_a_pool_that_is_forgotten_is_closed_with_a_warning(things):
 
 
 def test_a_closed_pool_goes_although_its_hooks_know_it(things):
-    def hook(raw):
-        pool.stats()
+    class Knows:
+        def on_return(self, raw):
+            self.pool.stats()
 
-    pool = Pool(things, min_connections=0, on_return=hook)
-    known = weakref.ref(pool)
-    with pool.connection():
-        pass
-    pool.close()
-    del pool, hook
+    knows = Knows()
+    knows.pool = Pool(things, min_connections=0, on_return=knows.on_return)
+    known = weakref.ref(knows.pool)
+    knows.pool.putconn(knows.pool.getconn())
+    knows.pool.close()
+    del knows
     until(lambda: gc.collect() is not None and known() is None)
 
 

@@ -9,9 +9,10 @@ import textwrap
 import threading
 import time
 
-import netconnpool
 import pytest
 from conftest import LONG, start, until
+
+import netconnpool
 from netconnpool import Pool
 
 NOTICED = 5.0  # seconds; it takes 0.05, but the machine may be busy

@@ -4,10 +4,11 @@ import socket
 import ssl
 import subprocess
 
-import netconnpool
 import pytest
-from conftest import LONG, Echo, start, until
-from netconnpool import Ip, Pool, Protocol
+from conftest import LONG, Echo, start
+
+import netconnpool
+from netconnpool import Ip, Protocol
 
 
 def ask(conn, text=b"hello"):

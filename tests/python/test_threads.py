@@ -3,9 +3,10 @@ import gc
 import random
 import threading
 
-import netconnpool
 import pytest
 from conftest import HOSTILE, LONG, settled, start, until
+
+import netconnpool
 from netconnpool import Pool
 
 TURNS = 60 if HOSTILE else 400
