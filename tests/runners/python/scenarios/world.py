@@ -1,0 +1,160 @@
+"""What threads and tasks have in common: how calls of the package are judged."""
+import asyncio
+
+import netconnpool
+from netconnpool import errors
+from netconnpool._ffi import ffi, lib
+
+from . import facts, pools, steps_pull, words
+from .verdict import fail
+
+# Facts of a lease as its properties say them.
+PROPERTIES = {
+    "id": lambda lease: lease.id,
+    "protocol": lambda lease: int(lease.protocol),
+    "ip": lambda lease: int(lease.ip),
+    "age_ms": lambda lease: lease.age * 1000,
+    "reuse": lambda lease: lease.reuse_count,
+    "healthy": lambda lease: int(lease.healthy),
+    "leak_detected": lambda lease: int(lease.leak_detected),
+    "borrowed_ms": lambda lease: lease.borrowed * 1000,
+    "tag": lambda lease: lease.tag,
+    "created_at_ms": lambda lease: lease.created_at * 1000,
+    "last_used_at_ms": lambda lease: lease.last_used_at * 1000,
+    "last_check_at_ms": lambda lease: lease.last_check_at * 1000,
+}
+
+
+class Outcome:
+    """How a call ended: the name of its result, its value or its exception."""
+
+    def __init__(self, name, value=None, error=None):
+        self.name = name
+        self.value = value
+        self.error = error
+
+    @property
+    def ok(self):
+        return self.name == "OK"
+
+    def __str__(self):
+        return self.name if self.error is None else f"{self.name} ({self.error})"
+
+
+class World:
+    """A kind of host. Subclasses say how it waits."""
+
+    errors = errors
+
+    def __init__(self, quiet, resources):
+        self.quiet = quiet
+        self.resources = resources  # descriptors and threads before a case
+
+    # ------------------------------------------------------------------ outcomes
+
+    def outcome_of(self, status):
+        """Of a call of the library itself."""
+        return Outcome(words.result_name(status))
+
+    def outcome_from(self, error):
+        """Of a call that raised."""
+        if isinstance(error, errors.PoolError):
+            return Outcome(words.result_name(int(error.status)), error=error)
+        if isinstance(error, asyncio.CancelledError):
+            return Outcome("CANCELED", error=error)
+        raise error
+
+    def may_lack_cause(self, scene):
+        """A dial that took too long was given up by the library, not by the
+        dialer."""
+        text = ffi.new("char[]", 256)
+        lib.ncp_pool_dial_error(scene.pools["main"].handle, ffi.NULL, ffi.NULL,
+                                ffi.NULL, text, 256)
+        said = ffi.string(text).decode()
+        return "connection_timeout" in said or "not made within" in said
+
+    # -------------------------------------------------------------------- leases
+
+    def lease_number(self, lease):
+        return lease if isinstance(lease, int) else lease.lease
+
+    def lease_id(self, lease):
+        return lease.id
+
+    def lease_fact(self, var, what):
+        if what in PROPERTIES and not isinstance(var.lease, int):
+            return round(PROPERTIES[what](var.lease), 6)
+        return facts.lease_info(var.pool, self.lease_number(var.lease), what)
+
+    def option_in_python(self, name, value):
+        return pools.in_python(name, value)
+
+    def change_options(self, options, changes):
+        options.update(pools.options_of(changes))
+
+    def hint(self, request):
+        """What a dialer is told, in the units of the scenarios."""
+        def ms(seconds):
+            return float("inf") if seconds is None else round(seconds * 1000, 6)
+        return {"protocol": int(request.protocol), "ip": int(request.ip),
+                "deadline_ms": ms(request.deadline), "attempt": request.attempt,
+                "timeout_ms": ms(request.timeout)}
+
+    # ------------------------------------------------------- the raw pull driver
+
+    def make_raw(self, pool, keywords, host_events):
+        """A pool of the pull driver without a binding around it."""
+        return fail("the raw pull driver is not for this runner")
+
+    def raw_conn(self, scene, pool, handle):
+        return fail("the raw pull driver is not for this runner")
+
+
+class RawPool:
+    """A pull pool that is driven by the steps; what the tests need of a pool."""
+
+    def __init__(self, config, host):
+        out = ffi.new("ncp_pool **")
+        status = lib.ncp_pool_new(config, out)
+        if status != lib.NCP_OK:
+            raise netconnpool._config.refused(config, status)
+        self.c = ffi.gc(out[0], lib.ncp_pool_free)
+        self.host = host
+
+    def _check(self, status):
+        if status != lib.NCP_OK:
+            raise errors.of(status)
+
+    def close(self):
+        self._check(lib.ncp_pool_close(self.c))
+
+    def flush(self):
+        self._check(lib.ncp_pool_flush(self.c))
+
+    def getconn(self, *_, **__):
+        out = ffi.new("ncp_lease *")
+        self._check(lib.ncp_pool_get(self.c, out))
+        return out[0]
+
+    def try_getconn(self, *_, **__):
+        out = ffi.new("ncp_lease *")
+        self._check(lib.ncp_pool_try_get(self.c, out))
+        return out[0]
+
+    def putconn(self, lease, discard=False):
+        put = lib.ncp_pool_discard if discard else lib.ncp_pool_put
+        self._check(put(self.c, lease if isinstance(lease, int) else 0))
+
+    def dial_error(self):
+        return netconnpool.Pool.dial_error(self)
+
+    @property
+    def _c(self):
+        return self.c
+
+    @property
+    def _host(self):
+        return self.host
+
+
+__all__ = ["Outcome", "RawPool", "World", "steps_pull"]
