@@ -46,8 +46,12 @@ class Client:
                         pytrace=False)
 
     def _say(self, line):
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pytest.fail(f"the client has ended\n{self._process.stderr.read()}",
+                        pytrace=False)
 
     def phase(self, name):
         self._say(f"phase {name}")
@@ -95,8 +99,9 @@ def _check_end(report):
             ("current", "active", "idle", "in_flight", "waiting", "dialing", "leaked")}
     assert set(left.values()) == {0}, left
     assert counters["created"] == counters["closed"] > 0
-    before, after = report["descriptors"]
-    assert after == before, "descriptors are left"
+    for what in ("descriptors", "tasks"):
+        before, after = report[what]
+        assert after == before, f"{what} are left"
     assert report["wrong"] == 0, "a reply was another one's"
 
 

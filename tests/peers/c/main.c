@@ -48,15 +48,25 @@ static _Noreturn void die(const char *what)
     exit(1);
 }
 
-static int descriptors(void)
+static int entries(const char *path)
 {
-    int count = -1; /* that of the directory */
-    DIR *directory = opendir("/proc/self/fd");
+    int count = 0;
+    DIR *directory = opendir(path);
     struct dirent *entry;
     while ((entry = readdir(directory)) != NULL)
         count += entry->d_name[0] != '.';
     closedir(directory);
     return count;
+}
+
+static int descriptors(void)
+{
+    return entries("/proc/self/fd") - 1; /* without that of the folder */
+}
+
+static int threads(void)
+{
+    return entries("/proc/self/task");
 }
 
 /* ------------------------------------------------------------------- requests */
@@ -248,17 +258,26 @@ static void end_pool(void)
     ncp_pool_free(load.pool);
 }
 
-/* Connections end on threads of the library, a moment later. */
-static int descriptors_at_last(int wanted)
+/* Threads of the library close connections and end a moment later. They have to
+ * be gone before this process ends: the end of a thread is work for OpenSSL,
+ * which does not survive that of the process. */
+static int at_last(int (*count)(void), int wanted)
 {
-    for (int ms = 0; descriptors() != wanted && ms < LIMIT_S * 1000; ms++)
+    for (int ms = 0; count() != wanted && ms < LIMIT_S * 1000; ms++)
         pause_ms(1);
-    return descriptors();
+    return count();
+}
+
+static void report_rest(int descriptors_before)
+{
+    int after = at_last(descriptors, descriptors_before);
+    printf(", \"descriptors\": [%d, %d], \"tasks\": [1, %d]}\n",
+           descriptors_before, after, at_last(threads, 1));
 }
 
 int main(int argc, char **argv)
 {
-    pthread_t threads[WORKERS];
+    pthread_t workers[WORKERS];
     int numbers[WORKERS];
     if (argc != 3)
         die("usage: ncp-peers PROTOCOL TARGET");
@@ -269,16 +288,15 @@ int main(int argc, char **argv)
     begin_phase("start");
     for (int i = 0; i < WORKERS; i++) {
         numbers[i] = i;
-        if (pthread_create(&threads[i], NULL, work, &numbers[i]) != 0)
+        if (pthread_create(&workers[i], NULL, work, &numbers[i]) != 0)
             die("no thread");
     }
     obey();
     atomic_store(&load.stop, true);
     for (int i = 0; i < WORKERS; i++)
-        pthread_join(threads[i], NULL);
+        pthread_join(workers[i], NULL);
     report_phases();
     end_pool();
-    printf(", \"descriptors\": [%d, %d]}\n", before,
-           descriptors_at_last(before));
+    report_rest(before);
     return 0;
 }
