@@ -156,6 +156,20 @@ func TestFieldsReachTheLibrary(t *testing.T) {
 	mustPut(t, pool, held)
 }
 
+func TestOptionsDescribeThemselves(t *testing.T) {
+	for _, option := range Options() {
+		if option.Name == "max_connections" {
+			want1(t, option.Default, int64(10))
+			want1(t, option.ServerDefault, int64(100))
+			want1(t, option.Max, int64(100000))
+			want1(t, option.Live, true)
+			want1(t, option.Help != "", true)
+			return
+		}
+	}
+	t.Fatal("no max_connections")
+}
+
 func TestOptionsByName(t *testing.T) {
 	config := DefaultConfig()
 	want1(t, config.SetOption("idle_timeout", "90s"), nil)

@@ -25,11 +25,11 @@ type event struct {
 	pool       libPool
 	lease      uint64
 	ticket     uint64
-	tag        uint64
+	_          uint64 // the tag, which is kept with the lease
 	handle     uint64
 	connID     uint64
 	timeoutMs  int64
-	fd         int32
+	_          int32 // the descriptor, which the record has
 	protocol   int32
 	ip         int32
 	reason     int32
@@ -89,10 +89,12 @@ const noFd = -1
 
 // An optionRow is a row of the option table of the library.
 type optionRow struct {
-	option  int
-	name    string
-	kind    int
-	runtime bool
+	option int
+	kind   int
+	name   string
+	unit   string
+	help   string
+	live   bool
 }
 
 // A dialError is the last failed dial of a pool.

@@ -194,25 +194,23 @@ func libOptions() []optionRow {
 			return rows
 		}
 		rows = append(rows, optionRow{
-			option:  int(option),
-			name:    C.GoString(C.ncp_option_name(option)),
-			kind:    int(C.ncp_option_type(option)),
-			runtime: C.ncp_option_runtime(option) == 1,
+			option: int(option),
+			kind:   int(C.ncp_option_type(option)),
+			name:   C.GoString(C.ncp_option_name(option)),
+			unit:   C.GoString(C.ncp_option_unit(option)),
+			help:   C.GoString(C.ncp_option_help(option)),
+			live:   C.ncp_option_runtime(option) == 1,
 		})
 	}
 }
 
 func libOptionDefault(option int, mode PoolMode) int64 {
-	return int64(C.ncpgo_option_default(C.int(option), C.int(mode)).value)
+	return int64(C.ncpgo_option_range(C.int(option), C.int(mode)).def)
 }
 
-func libTargetCheck(target string) (string, int) {
-	cTarget := C.CString(target)
-	defer C.free(unsafe.Pointer(cTarget))
-	reason := make([]byte, 256)
-	status := C.ncp_target_check(cTarget, (*C.char)(unsafe.Pointer(&reason[0])),
-		C.size_t(len(reason)))
-	return untilZero(reason), int(status)
+func libOptionLimits(option int) (min, max int64) {
+	limits := C.ncpgo_option_range(C.int(option), C.int(PoolModeClient))
+	return int64(limits.min), int64(limits.max)
 }
 
 // -------------------------------------------------------------------------- pools

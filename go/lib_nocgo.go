@@ -2,8 +2,7 @@
 
 package netconnpool
 
-// Without cgo there is no library: constructors say so, and nothing else of this
-// file is ever called.
+import "unsafe"
 
 // LinkInfo says which C library the package uses: "bundled" is compiled from
 // the sources beside it; "system" (build tag netconnpool_system) is the one that
@@ -12,84 +11,325 @@ const LinkInfo = "none"
 
 const cgoEnabled = false
 
-const noLibrary = "netconnpool: called without cgo"
+// Without cgo there is no library: the constructors say so, and nothing of this
+// file is ever called.
+var absent = func(unsafe.Pointer) { panic(ErrCgoDisabled) }
 
-func (libPool) acquire(queue libQueue, protocol Protocol, ip IPVersion, timeoutMs int64, tag uint64, flags int) answer {
-	panic(noLibrary)
+func (p libPool) acquire(_ libQueue, _ Protocol, _ IPVersion, _ int64, _ uint64, _ int) (r answer) {
+	absent(p.ptr)
+	return
 }
-func (libPool) release(lease uint64, flags int, queue libQueue) released { panic(noLibrary) }
-func (libPool) refuse(status int)                                        { panic(noLibrary) }
-func (libPool) keeps(lease uint64) bool                                  { panic(noLibrary) }
-func takeWholeEvent(address int64) event                                 { panic(noLibrary) }
-func newLibQueue() (libQueue, int)                                       { panic(noLibrary) }
-func (libQueue) fd() int                                                 { panic(noLibrary) }
-func (libQueue) kick()                                                   { panic(noLibrary) }
-func (libQueue) free()                                                   { panic(noLibrary) }
-func (libQueue) ready() bool                                             { panic(noLibrary) }
-func (libQueue) poll(events []event) int                                 { panic(noLibrary) }
-func (libPool) checked(lease uint64, healthy bool) answer                { panic(noLibrary) }
-func (libPool) dialed(reservation, handle uint64, fd int, protocol Protocol, ip IPVersion) (uint64, int) {
-	panic(noLibrary)
+
+func (p libPool) release(_ uint64, _ int, _ libQueue) (r released) {
+	absent(p.ptr)
+	return
 }
-func (libPool) fulfil(reservation, handle uint64, fd int, protocol Protocol, ip IPVersion) answer {
-	panic(noLibrary)
+
+func (p libPool) refuse(_ int) { absent(p.ptr) }
+func (p libPool) keeps(_ uint64) (r bool) {
+	absent(p.ptr)
+	return
 }
-func (libPool) fail(reservation uint64, status int, code int64, text string) answer { panic(noLibrary) }
-func (libPool) abandon(ticket uint64, status int) int                               { panic(noLibrary) }
-func (libPool) work()                                                               { panic(noLibrary) }
-func (libPool) wake()                                                               { panic(noLibrary) }
-func (libPool) nextDueMs() int64                                                    { panic(noLibrary) }
-func (libPool) nextLogLine() (level int, connID uint64, text string, ok bool)       { panic(noLibrary) }
-func newLibConfig(mode PoolMode) (libConfig, int)                                   { panic(noLibrary) }
-func (libConfig) free()                                                             { panic(noLibrary) }
-func (libConfig) setInt(option int, value int64) int                                { panic(noLibrary) }
-func (libConfig) getInt(option int) (int64, int)                                    { panic(noLibrary) }
-func (libConfig) setText(name, text string) int                                     { panic(noLibrary) }
-func (libConfig) getText(name string) (string, int)                                 { panic(noLibrary) }
-func (libConfig) setQueue(queue libQueue) int                                       { panic(noLibrary) }
-func (libConfig) setClock(clock libClock) int                                       { panic(noLibrary) }
-func (libConfig) validate() int                                                     { panic(noLibrary) }
-func (libConfig) reason() string                                                    { panic(noLibrary) }
-func libOptions() []optionRow                                                       { panic(noLibrary) }
-func libOptionDefault(option int, mode PoolMode) int64                              { panic(noLibrary) }
-func libTargetCheck(target string) (string, int)                                    { panic(noLibrary) }
-func newLibPool(config libConfig) (libPool, int)                                    { panic(noLibrary) }
-func (libPool) free()                                                               { panic(noLibrary) }
-func (libPool) close() int                                                          { panic(noLibrary) }
-func (libPool) closeNow() int                                                       { panic(noLibrary) }
-func (libPool) flush() int                                                          { panic(noLibrary) }
-func (libPool) suspend() int                                                        { panic(noLibrary) }
-func (libPool) resume() int                                                         { panic(noLibrary) }
-func (libPool) isClosed() bool                                                      { panic(noLibrary) }
-func (libPool) resize(max int64) int                                                { panic(noLibrary) }
-func (libPool) set(option int, value int64) int                                     { panic(noLibrary) }
-func (libPool) option(option int) (int64, int)                                      { panic(noLibrary) }
-func (libPool) prewarmed() int                                                      { panic(noLibrary) }
-func (libPool) activeCount() int                                                    { panic(noLibrary) }
-func (libPool) idleCount() int                                                      { panic(noLibrary) }
-func (libPool) waitingCount() int                                                   { panic(noLibrary) }
-func (libPool) dialingCount() int                                                   { panic(noLibrary) }
-func (libPool) stats() [ncpCounterCount]uint64                                      { panic(noLibrary) }
-func libCounters() []string                                                         { panic(noLibrary) }
-func (libPool) describe() string                                                    { panic(noLibrary) }
-func (libPool) dialError() (dialError, int)                                         { panic(noLibrary) }
-func (libPool) detach(lease uint64) int                                             { panic(noLibrary) }
-func (libPool) closeLease(lease uint64) int                                         { panic(noLibrary) }
-func (libPool) setHealthy(lease uint64, healthy bool) int                           { panic(noLibrary) }
-func (libPool) setTag(lease, tag uint64) int                                        { panic(noLibrary) }
-func (libPool) renew(lease, handle uint64, fd int, protocol Protocol, ip IPVersion) int {
-	panic(noLibrary)
+
+func takeWholeEvent(_ int64) (r event) {
+	absent(nil)
+	return
 }
-func (libPool) leaseInfo(lease uint64, info int) (int64, int)     { panic(noLibrary) }
-func (libPool) leases() []uint64                                  { panic(noLibrary) }
-func libFdAlive(fd uintptr) bool                                  { panic(noLibrary) }
-func libUDPHasData(fd uintptr) bool                               { panic(noLibrary) }
-func libUDPDrain(fd uintptr, timeoutMs int64, maxPackets int) int { panic(noLibrary) }
-func newLibClock(nowNs uint64) libClock                           { panic(noLibrary) }
-func (libClock) set(nowNs uint64)                                 { panic(noLibrary) }
-func (libClock) free()                                            { panic(noLibrary) }
-func libNowNs() int64                                             { panic(noLibrary) }
-func libVersion() string                                          { panic(noLibrary) }
-func libStatusText(status int) string                             { panic(noLibrary) }
-func libStatusName(status int) string                             { panic(noLibrary) }
-func libReasonText(reason int) string                             { panic(noLibrary) }
+
+func newLibQueue() (r0 libQueue, r1 int) {
+	absent(nil)
+	return
+}
+
+func (q libQueue) fd() (r int) {
+	absent(q.ptr)
+	return
+}
+
+func (q libQueue) kick() { absent(q.ptr) }
+func (q libQueue) free() { absent(q.ptr) }
+func (q libQueue) ready() (r bool) {
+	absent(q.ptr)
+	return
+}
+
+func (q libQueue) poll(_ []event) (r int) {
+	absent(q.ptr)
+	return
+}
+
+func (p libPool) checked(_ uint64, _ bool) (r answer) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) dialed(_ uint64, _ uint64, _ int, _ Protocol, _ IPVersion) (r0 uint64, r1 int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) fulfil(_ uint64, _ uint64, _ int, _ Protocol, _ IPVersion) (r answer) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) fail(_ uint64, _ int, _ int64, _ string) (r answer) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) abandon(_ uint64, _ int) (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) work() { absent(p.ptr) }
+func (p libPool) wake() { absent(p.ptr) }
+func (p libPool) nextDueMs() (r int64) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) nextLogLine() (level int, connID uint64, text string, ok bool) {
+	absent(p.ptr)
+	return
+}
+
+func newLibConfig(_ PoolMode) (r0 libConfig, r1 int) {
+	absent(nil)
+	return
+}
+
+func (c libConfig) free() { absent(c.ptr) }
+func (c libConfig) setInt(_ int, _ int64) (r int) {
+	absent(c.ptr)
+	return
+}
+
+func (c libConfig) getInt(_ int) (r0 int64, r1 int) {
+	absent(c.ptr)
+	return
+}
+
+func (c libConfig) setText(_ string, _ string) (r int) {
+	absent(c.ptr)
+	return
+}
+
+func (c libConfig) getText(_ string) (r0 string, r1 int) {
+	absent(c.ptr)
+	return
+}
+
+func (c libConfig) setQueue(_ libQueue) (r int) {
+	absent(c.ptr)
+	return
+}
+
+func (c libConfig) setClock(_ libClock) (r int) {
+	absent(c.ptr)
+	return
+}
+
+func (c libConfig) validate() (r int) {
+	absent(c.ptr)
+	return
+}
+
+func (c libConfig) reason() (r string) {
+	absent(c.ptr)
+	return
+}
+
+func libOptions() (r []optionRow) {
+	absent(nil)
+	return
+}
+
+func libOptionDefault(_ int, _ PoolMode) (r int64) {
+	absent(nil)
+	return
+}
+
+func libOptionLimits(_ int) (min, max int64) {
+	absent(nil)
+	return
+}
+
+func newLibPool(_ libConfig) (r0 libPool, r1 int) {
+	absent(nil)
+	return
+}
+
+func (p libPool) free() { absent(p.ptr) }
+func (p libPool) close() (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) closeNow() (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) flush() (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) suspend() (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) resume() (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) isClosed() (r bool) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) resize(_ int64) (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) set(_ int, _ int64) (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) option(_ int) (r0 int64, r1 int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) prewarmed() (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) activeCount() (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) idleCount() (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) waitingCount() (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) dialingCount() (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) stats() (r [ncpCounterCount]uint64) {
+	absent(p.ptr)
+	return
+}
+
+func libCounters() (r []string) {
+	absent(nil)
+	return
+}
+
+func (p libPool) describe() (r string) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) dialError() (r0 dialError, r1 int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) detach(_ uint64) (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) closeLease(_ uint64) (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) setHealthy(_ uint64, _ bool) (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) setTag(_ uint64, _ uint64) (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) renew(_ uint64, _ uint64, _ int, _ Protocol, _ IPVersion) (r int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) leaseInfo(_ uint64, _ int) (r0 int64, r1 int) {
+	absent(p.ptr)
+	return
+}
+
+func (p libPool) leases() (r []uint64) {
+	absent(p.ptr)
+	return
+}
+
+func libFdAlive(_ uintptr) (r bool) {
+	absent(nil)
+	return
+}
+
+func libUDPHasData(_ uintptr) (r bool) {
+	absent(nil)
+	return
+}
+
+func libUDPDrain(_ uintptr, _ int64, _ int) (r int) {
+	absent(nil)
+	return
+}
+
+func newLibClock(_ uint64) (r libClock) {
+	absent(nil)
+	return
+}
+
+func (c libClock) set(_ uint64) { absent(c.ptr) }
+func (c libClock) free()        { absent(c.ptr) }
+func libNowNs() (r int64) {
+	absent(nil)
+	return
+}
+
+func libVersion() (r string) {
+	absent(nil)
+	return
+}
+
+func libStatusText(_ int) (r string) {
+	absent(nil)
+	return
+}
+
+func libStatusName(_ int) (r string) {
+	absent(nil)
+	return
+}
+
+func libReasonText(_ int) (r string) {
+	absent(nil)
+	return
+}

@@ -53,6 +53,41 @@ func (c *Config) textOption(option int) *string {
 	return nil
 }
 
+// An OptionInfo describes an option of the library.
+type OptionInfo struct {
+	// Name is what it is called in every language.
+	Name string
+	// Unit is that of its number, such as "ms"; Help is one line.
+	Unit, Help string
+	// Live says that Pool.SetOption may change it.
+	Live bool
+	// Default is that of a client, ServerDefault that of a server; they and the
+	// range are 0 for a text.
+	Default, ServerDefault, Min, Max int64
+}
+
+// Options describes the options that a Config has. Without cgo there are none.
+func Options() []OptionInfo {
+	if !cgoEnabled {
+		return nil
+	}
+	var list []OptionInfo
+	var config Config
+	for i := range options() {
+		row := &optionTable.rows[i]
+		if !config.forGo(row) {
+			continue
+		}
+		info := OptionInfo{Name: row.name, Unit: row.unit, Help: row.help,
+			Live:          row.live,
+			Default:       libOptionDefault(row.option, PoolModeClient),
+			ServerDefault: libOptionDefault(row.option, PoolModeServer)}
+		info.Min, info.Max = libOptionLimits(row.option)
+		list = append(list, info)
+	}
+	return list
+}
+
 // SetOption sets an option by the name it has in every language, from text:
 // ("idle_timeout", "30s"), ("fairness", "adaptive"). The error is a *ConfigError.
 func (c *Config) SetOption(name, text string) error {

@@ -51,6 +51,10 @@ struct ncpgo_counters {
     uint64_t value[NCP_COUNTER_COUNT];
 };
 
+struct ncpgo_range {
+    int64_t def, min, max;
+};
+
 struct ncpgo_number {
     int64_t status;
     int64_t value;
@@ -242,12 +246,13 @@ static inline struct ncpgo_number ncpgo_config_int(const ncp_config *config,
     return number;
 }
 
-static inline struct ncpgo_number ncpgo_option_default(int option, int mode)
+/* All 0 for a text. */
+static inline struct ncpgo_range ncpgo_option_range(int option, int mode)
 {
-    struct ncpgo_number number = {0, 0};
+    struct ncpgo_range range = {0, 0, 0};
 
-    number.status = ncp_option_range(option, mode, &number.value, NULL, NULL);
-    return number;
+    (void)ncp_option_range(option, mode, &range.def, &range.min, &range.max);
+    return range;
 }
 
 static inline struct ncpgo_number ncpgo_udp_drain(int fd, int64_t timeout_ms,

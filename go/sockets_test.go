@@ -12,7 +12,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 )
@@ -259,7 +258,7 @@ func TestUDPHelpers(t *testing.T) {
 	want1(t, HasUDPDataInBuffer(conn), true)
 	want1(t, HasUDPDataInBuffer(conn), true) // it takes nothing out
 	want1(t, ClearUDPReadBuffer(conn, time.Second, 3), ErrUDPNotEmpty)
-	want1(t, ClearUDPReadBufferNonBlocking(conn, 0, 0), nil)
+	ClearUDPReadBufferNonBlocking(conn, 0, 0)
 	want1(t, HasUDPDataInBuffer(conn), false)
 	want1(t, ClearUDPReadBuffer(&fakeConn{}, 0, 0), nil)
 	want1(t, HasUDPDataInBuffer(nil), false)
@@ -316,12 +315,7 @@ func TestAServerLendsItsClients(t *testing.T) {
 }
 
 // A listener without deadlines, as those of package tls are.
-type plainListener struct {
-	net.Listener
-	accepts sync.WaitGroup
-}
-
-func (l *plainListener) Accept() (net.Conn, error) { return l.Listener.Accept() }
+type plainListener struct{ net.Listener }
 
 func TestAListenerWithoutDeadlinesSwallowsNoClient(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")

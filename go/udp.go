@@ -40,10 +40,11 @@ func ClearUDPReadBuffer(conn net.Conn, timeout time.Duration,
 	return statusError(status)
 }
 
-// ClearUDPReadBufferNonBlocking is ClearUDPReadBuffer, which never blocks.
+// ClearUDPReadBufferNonBlocking is ClearUDPReadBuffer, which never blocks, without
+// the error.
 func ClearUDPReadBufferNonBlocking(conn net.Conn, timeout time.Duration,
-	maxPackets int) error {
-	return ClearUDPReadBuffer(conn, timeout, maxPackets)
+	maxPackets int) {
+	_ = ClearUDPReadBuffer(conn, timeout, maxPackets)
 }
 
 // HasUDPDataInBuffer reports whether a datagram waits in a UDP socket. It takes
