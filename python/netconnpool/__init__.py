@@ -15,6 +15,7 @@ from netconnpool._ffi import ffi as _ffi
 from netconnpool._ffi import lib as _lib
 from netconnpool._handle import Borrower, DialError
 from netconnpool._host import DialRequest
+from netconnpool._options import OptionInfo, options
 from netconnpool._tables import Options, Stats
 from netconnpool.connection import Connection, Lease
 from netconnpool.errors import (
@@ -64,6 +65,7 @@ __all__ = [
     "NoMatchingConnection",
     "NotFound",
     "NotPossible",
+    "OptionInfo",
     "Options",
     "OutOfMemory",
     "Pool",
@@ -78,4 +80,5 @@ __all__ = [
     "SystemFailed",
     "TooManyWaiters",
     "__version__",
+    "options",
 ]
