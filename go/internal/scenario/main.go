@@ -18,7 +18,7 @@ const hardLimit = 20 * time.Second
 
 var capabilities = map[string]bool{"threads": true, "cancel": true, "hooks": true,
 	"udp": true, "server": true, "opaque": true, "unix": true, "async_dial": true,
-	"ex": true, "lease_api": true}
+	"ex": true, "lease_api": true, "precancel": true}
 
 const caseKeys = "clock config dial acceptor listener hooks pools new new_within_ms effective " +
 	"steps dials stats events order that"

@@ -21,9 +21,9 @@ static _Thread_local char where[WHERE_DEPTH][WHERE_SIZE];
 static _Thread_local int where_depth;
 
 static const char *const CAPABILITIES[] = {
-    "threads", "cancel",     "hooks",    "udp",        "server",
-    "opaque",  "wall_clock", "unix",     "async_dial", "pull",
-    "push",    "ex",         "lease_api"};
+    "threads", "cancel",     "hooks",     "udp",        "server",
+    "opaque",  "wall_clock", "unix",      "async_dial", "pull",
+    "push",    "ex",         "lease_api", "precancel"};
 
 static void print_result(const char *result, const char *reason, int cases)
 {
