@@ -47,14 +47,12 @@ end
 
 -- ------------------------------------------------------------------------- machines
 
-local machine_of_host = setmetatable({}, {__mode = "k"})
-
--- The machine of a host; one a host.
+-- The machine of a host; one a host, which it keeps.
 local function machine_of(host)
-    local machine, err = machine_of_host[host], nil
+    local machine, err = rawget(host, "machine"), nil
     if not machine then
         machine, err = machines.new(host)
-        machine_of_host[host] = machine
+        host.machine = machine
     end
     return machine, err
 end
@@ -63,9 +61,8 @@ end
 -- closes what is too old, checks what is idle. For programs in which quiet times are
 -- long; every get and put does it too. Waits for at most `ms` (default 0).
 function netconnpool.work(ms)
-    local machine = machine_of_host[blocking]
-    if machine then
-        machine:pump(ms or 0)
+    if blocking.machine then
+        blocking.machine:pump(ms or 0)
     end
 end
 

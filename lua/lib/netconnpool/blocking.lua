@@ -9,10 +9,8 @@ local sys = require("netconnpool.sys")
 
 local blocking = {dials_blocking = true}
 
-local machine
-
-function blocking:start(the_machine)
-    machine = the_machine
+function blocking:start(machine)
+    self.machine = machine
 end
 
 -- Nobody but the next call can do what is due: it asks the machine.
@@ -54,7 +52,7 @@ function blocking:wait(slot, ms)
                 return false
             end
         end
-        machine:pump(shorter(left, machine:due_ms()))
+        self.machine:pump(shorter(left, self.machine:due_ms()))
     end
     return true
 end

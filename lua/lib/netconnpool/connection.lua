@@ -39,6 +39,7 @@ function connection.new(host, handle, object, fd, protocol, ip)
         holder = setmetatable({}, WEAK),
         -- the lease that the pool took it away from, 0 none: closed when that one is put
         taken = 0,
+        in_hook = false, -- on_return runs
         -- reading and writing
         timeout_ms = -1,
         buffer = "",

@@ -14,7 +14,8 @@
 -- limit. "Task" is whatever can wait on this host: a coroutine, a light thread, or
 -- the only thread there is.
 --
---   host:start(machine)     Called once, by machine.new(). From now on the host
+--   host:start(machine)     Called once, by machine.new(); netconnpool.new() finds the
+--                           machine of a host in host.machine. From now on the host
 --                           calls machine:drain() soon after machine:queue_fd()
 --                           became readable (or the byte of
 --                           ncp_queue_listen_unix() came), from a place that need

@@ -13,7 +13,7 @@ local keeper = require("netconnpool.keeper")
 local leases = require("netconnpool.lease")
 local stats = require("netconnpool.stats")
 
-local type, tonumber = type, tonumber
+local pairs, tonumber, type = pairs, tonumber, type
 
 local pool = {}
 
@@ -123,17 +123,26 @@ end
 
 -- ------------------------------------------------------------------- giving back
 
+local function connection_with(self, number)
+    for _, connection in pairs(self.connections) do
+        if connection.lease == number then
+            return connection
+        end
+    end
+    return nil
+end
+
 -- Number and connection of what is to be given back; a number stands for itself.
--- The connection is nil when it is not out under that number.
-local function numbers_of(lease)
+-- The connection is nil when it is not out under that number, or not from this pool.
+local function numbers_of(self, lease)
     if leases.is(lease) then
-        local _, number, connection = leases.parts(lease)
-        if connection.lease ~= number then
+        local owner, number, connection = leases.parts(lease)
+        if connection.lease ~= number or owner ~= self then
             connection = nil
         end
         return number, connection
-    elseif type(lease) == "number" then
-        return lease, nil
+    elseif type(lease) == "number" and lease > 0 then
+        return lease, connection_with(self, lease)
     end
     return 0, nil
 end
@@ -143,7 +152,7 @@ pool.numbers_of = numbers_of
 -- Takes a connection out of the pool for good: the connection
 -- (netconnpool.connection), which is yours to close.
 function pool:detach(lease)
-    local number, connection = numbers_of(lease)
+    local number, connection = numbers_of(self, lease)
     local status = C.ncp_pool_detach(self.lease_ptr, number, handle_out)
     if status ~= OK then
         return errors.result(status)
@@ -157,7 +166,7 @@ end
 
 -- The holder closes the connection itself, now; a put that follows does nothing.
 function pool:close_lease(lease)
-    local number, connection = numbers_of(lease)
+    local number, connection = numbers_of(self, lease)
     local status = C.ncp_lease_close(self.lease_ptr, number)
     if connection and status ~= INVALID then
         connection.lease = 0

@@ -75,7 +75,9 @@ end
 
 -- on_return of a connection that is fit: the flags of the release, and its error.
 local function ask_on_return(self, number, connection)
+    connection.in_hook = true
     local fine, err = work.call_hook(self.functions.on_return, connection)
+    connection.in_hook = false
     if connection.lease ~= number then
         return 0 -- the function gave it back, or it was taken away meanwhile
     elseif not fine then
@@ -109,9 +111,12 @@ end
 -- Gives a connection back. It goes to the oldest in line, else becomes idle; one that
 -- is not fit for the next borrower is closed.
 function pull:put(lease)
-    local number, connection = numbers_of(lease)
+    local number, connection = numbers_of(self, lease)
     local flags, err = 0, nil
     if connection then
+        if connection.in_hook then -- it is being given back already
+            return errors.result(EINVALIDCONN)
+        end
         if connection.unfit ~= 0 then
             flags = DISCARD
         elseif self.functions.on_return then
@@ -135,8 +140,11 @@ end
 
 -- Ends a lease by closing the connection.
 function pull:discard(lease)
-    local number, connection = numbers_of(lease)
+    local number, connection = numbers_of(self, lease)
     if connection then
+        if connection.in_hook then
+            return errors.result(EINVALIDCONN)
+        end
         connection.lease = 0
     end
     local status, closes = self.machine:release(self, number, DISCARD)

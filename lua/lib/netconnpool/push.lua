@@ -65,7 +65,7 @@ end
 -- Gives a connection back. It goes to the oldest in line, else becomes idle; one that
 -- is not fit for the next borrower is closed.
 function push:put(lease)
-    local number, connection = numbers_of(lease)
+    local number, connection = numbers_of(self, lease)
     local status
     if connection then
         connection.lease = 0
@@ -86,7 +86,7 @@ end
 
 -- Ends a lease by closing the connection.
 function push:discard(lease)
-    local number, connection = numbers_of(lease)
+    local number, connection = numbers_of(self, lease)
     local status = C.ncp_pool_discard(self.lease_ptr, number)
     if connection then
         connection.lease = 0

@@ -70,7 +70,7 @@ local function listen(self)
 end
 
 local function dispatch(premature, self)
-    if premature then
+    if premature or self.leaving then
         return
     end
     if self.channel then
@@ -82,12 +82,16 @@ end
 
 -- nginx runs a timer that is far away early, as premature, when the worker is to
 -- exit. Nothing else tells.
-local function watch_for_exit(premature, self)
+local function look_whether_it_exits(premature, self)
     if premature then
         self:leave()
     else
-        timer_at(FAR_S, watch_for_exit, self)
+        self:watch_for_exit()
     end
+end
+
+function host:watch_for_exit()
+    timer_at(FAR_S, look_whether_it_exits, self)
 end
 
 function host:start(machine)
@@ -103,7 +107,7 @@ function host:start(machine)
     if not ok then
         ngx.log(ngx.ERR, "netconnpool: no timer for the dispatcher: ", why)
     end
-    timer_at(FAR_S, watch_for_exit, self)
+    self:watch_for_exit()
 end
 
 -- The worker is to exit. What is idle is closed by nginx; who still has a request
