@@ -8,6 +8,9 @@
 """
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from netconnpool import _process  # noqa: F401  before any pool
 from netconnpool._clock import ManualClock
 from netconnpool._constants import Ip, Protocol, Reason, Status
@@ -41,10 +44,32 @@ from netconnpool.errors import (
 )
 from netconnpool.pool import Cancel, Pool
 
+if TYPE_CHECKING:
+    from netconnpool.aio import AsyncBorrow, AsyncConnection, AsyncPool
+    from netconnpool.streams import StreamConnection
+
+# Those who use threads need not wait for asyncio to be imported.
+_LATER = {
+    "AsyncBorrow": "netconnpool.aio",
+    "AsyncConnection": "netconnpool.aio",
+    "AsyncPool": "netconnpool.aio",
+    "StreamConnection": "netconnpool.streams",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATER[name]), name)
+
+
 #: The version of the library.
 __version__: str = _ffi.string(_lib.ncp_version_text()).decode()
 
 __all__ = [
+    "AsyncBorrow",
+    "AsyncConnection",
+    "AsyncPool",
     "Borrower",
     "BreakerOpen",
     "Cancel",
@@ -77,6 +102,7 @@ __all__ = [
     "Reason",
     "Stats",
     "Status",
+    "StreamConnection",
     "SystemFailed",
     "TooManyWaiters",
     "__version__",

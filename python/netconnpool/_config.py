@@ -112,7 +112,7 @@ def make(
     out = ffi.new("ncp_config **")
     status = lib.ncp_config_new(mode, out)
     if status != Status.OK:
-        raise errors.of(status)
+        raise errors.of(status, f"{mode!r} is no mode: say client or server")
     config = ffi.gc(out[0], lib.ncp_config_free)
     for name, value in options.items():
         if name not in OPTIONS:

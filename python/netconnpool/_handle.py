@@ -119,6 +119,9 @@ class Handle(Generic[C]):
     ) -> errors.PoolError:
         """The exception of a status, with the state of the pool."""
         text = self._state()
+        if cause is None and status == Status.EDIAL:
+            found = self.dial_error()
+            text = f"{found.text}; {text}" if found is not None else text
         if waited is not None:
             text = f"waited {waited:.3f} s; {text}"
         return errors.of(status, text, cause)

@@ -1,6 +1,7 @@
 """The pool for threads."""
 from __future__ import annotations
 
+import importlib
 import logging
 import socket
 import sys
@@ -107,6 +108,13 @@ class Pool(_handle.Handle[C], _lease.Lender[C]):
     A pool may be used by any number of threads. Close it when it is no longer
     needed, for instance by ``with``.
     """
+
+    def __new__(cls, *given: Any, **named: Any) -> Any:
+        """With gevent's threads a pool is one of netconnpool.gevent."""
+        if cls is Pool and _threads_are_greenlets():
+            greenlets = importlib.import_module("netconnpool.gevent")
+            return greenlets.Pool(*given, **named)
+        return super().__new__(cls)
 
     @overload
     def __init__(
@@ -381,6 +389,13 @@ class Pool(_handle.Handle[C], _lease.Lender[C]):
         return pool if isinstance(pool, Pool) else None
 
 
+def _threads_are_greenlets() -> bool:
+    """Whether gevent has replaced the threads of this program: one that blocked in
+    the library would block them all."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
 #: The keywords of a pool that are no options.
 KEYWORDS = ("connect", "listener", "acceptor", "clock", "logger", *_host.HOOKS)
 
@@ -390,7 +405,7 @@ def where_from(
     listener: socket.socket | None,
     acceptor: object,
     options: dict[str, Any],
-) -> tuple[Callable[..., Any] | None, Mode]:
+) -> tuple[Callable[..., Any] | None, int]:
     """The dialer and the mode of a pool; the options say the rest."""
     if isinstance(connect, str):
         if "target" in options:
@@ -403,9 +418,10 @@ def where_from(
         options.setdefault("listener_fd", listener.fileno())
     mode = options.pop("mode", Mode.CLIENT)
     if isinstance(mode, str):
-        if mode.lower() not in ("client", "server"):
-            raise errors.of(Status.EINVALIDCONFIG, f"{mode!r} is no mode")
-        mode = Mode[mode.upper()]
+        mode = Mode.__members__.get(mode.upper(), mode)
+    if not isinstance(mode, int):
+        reason = f"{mode!r} is no mode: say client or server"
+        raise errors.of(Status.EINVALIDCONFIG, reason)
     if "listener_fd" in options or acceptor is not None:
         mode = Mode.SERVER
     return connect, mode
