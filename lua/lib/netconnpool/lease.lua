@@ -24,7 +24,8 @@ local value_out = ffi.new("uint64_t[1]")
 
 -- Called by the pools, for each borrow.
 function lease.new(pool, number, connection)
-    local self = setmetatable({pool, number, connection}, lease)
+    local self = {pool, number, connection}
+    setmetatable(self, lease) -- a call of its own, which the compiler can go through
     connection.lease = number
     connection.holder[1] = self
     return self

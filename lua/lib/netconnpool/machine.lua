@@ -219,7 +219,9 @@ local steps = {}
 local function lend(pool, event)
     local number, handle = tonumber(event.lease), tonumber(event.handle)
     local connection = pool.connections[handle] or pool:of_event(event)
-    return pool:lend(number, connection, tonumber(event.conn_id))
+    -- no tail calls from here on: they would end a trace of the compiler
+    local lease = pool:lend(number, connection, tonumber(event.conn_id))
+    return lease
 end
 
 local function ended(get, err, name)
@@ -310,7 +312,8 @@ end
 steps[constants.NCP_EVENT_DIAL] = function(get)
     local pool, event = get.pool, get.event
     local reservation = tonumber(event.lease)
-    local connection, err, status, code = work.make(pool, work.request_of(pool, event))
+    local connection, err, status, code = work.make(pool, reservation,
+        work.request_of(pool, event))
     if connection then
         return work.fulfil(pool, reservation, connection, event)
     end
@@ -355,6 +358,12 @@ local function failed(get, status)
     return nil
 end
 
+-- A get whose token was fired before it began.
+local function refused(pool)
+    local status = C.ncp_pool_refuse(pool.ptr, ECANCELED)
+    return errors.of_get(pool, status == OK and ECANCELED or status, 0)
+end
+
 -- Goes on with an answer that was no connection. `status` is that of the acquire, whose
 -- event is self.event.
 function machine:go_on(pool, status, timeout_ms, cancel)
@@ -387,11 +396,15 @@ end
 
 -- A lease; or nil, error, name. `timeout_ms` may be NCP_TIMEOUT_DEFAULT.
 function machine:get(pool, protocol, ip, timeout_ms, tag, cancel)
+    if cancel and cancel.is_fired then
+        return refused(pool)
+    end
     local event = self.event
     local status = C.ncp_pool_acquire(pool.ptr, self.queue, protocol, ip, timeout_ms,
         tag or 0, pool.flags, event)
     if status == OK and event.type == CONN then
-        return lend(pool, event)
+        local lease = lend(pool, event)
+        return lease
     end
     return self:go_on(pool, status, timeout_ms, cancel)
 end

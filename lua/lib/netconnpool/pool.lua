@@ -71,28 +71,34 @@ function pool:get(timeout_ms)
     if type(timeout_ms) == "table" then
         return get_with(self, timeout_ms)
     end
-    return self:borrow(ANY, ANY, timeout_of(timeout_ms), nil, nil)
+    local lease, err, name = self:borrow(ANY, ANY, timeout_of(timeout_ms), nil, nil)
+    return lease, err, name -- no tail calls: they would end a trace of the compiler
 end
 
 -- Borrows an idle connection or none; never waits.
 function pool:try()
-    return self:borrow(ANY, ANY, 0, nil, nil)
+    local lease, err, name = self:borrow(ANY, ANY, 0, nil, nil)
+    return lease, err, name
 end
 
 function pool:tcp(timeout_ms)
-    return self:borrow(TCP, ANY, timeout_of(timeout_ms), nil, nil)
+    local lease, err, name = self:borrow(TCP, ANY, timeout_of(timeout_ms), nil, nil)
+    return lease, err, name
 end
 
 function pool:udp(timeout_ms)
-    return self:borrow(UDP, ANY, timeout_of(timeout_ms), nil, nil)
+    local lease, err, name = self:borrow(UDP, ANY, timeout_of(timeout_ms), nil, nil)
+    return lease, err, name
 end
 
 function pool:ipv4(timeout_ms)
-    return self:borrow(ANY, IPV4, timeout_of(timeout_ms), nil, nil)
+    local lease, err, name = self:borrow(ANY, IPV4, timeout_of(timeout_ms), nil, nil)
+    return lease, err, name
 end
 
 function pool:ipv6(timeout_ms)
-    return self:borrow(ANY, IPV6, timeout_of(timeout_ms), nil, nil)
+    local lease, err, name = self:borrow(ANY, IPV6, timeout_of(timeout_ms), nil, nil)
+    return lease, err, name
 end
 
 local function given_back(self, lease, ok, ...)

@@ -18,6 +18,7 @@ local tonumber, pairs = tonumber, pairs
 local pull = {}
 
 local OK = constants.NCP_OK
+local EDIAL = constants.NCP_EDIAL
 local EHOOK = constants.NCP_EHOOK
 local ETIMEOUT = constants.NCP_ETIMEOUT
 local ECLOSEHOOK = constants.NCP_ECLOSEHOOK
@@ -61,14 +62,17 @@ function pull:lend(number, connection, id)
     if self.machine.holds then
         self.machine.host:hold(self, number, 0)
     end
-    return new_lease(self, number, connection)
+    local made = new_lease(self, number, connection)
+    return made
 end
 
 function pull:borrow(protocol, ip, timeout_ms, tag, cancel)
     if self.losses.told < self.losses.count then
         self:tell_losses(self.functions.log)
     end
-    return self.machine:get(self, protocol, ip, timeout_ms, tag, cancel)
+    local lease, err, name = self.machine:get(self, protocol, ip, timeout_ms, tag,
+        cancel)
+    return lease, err, name
 end
 
 -- ------------------------------------------------------------------- giving back
@@ -119,7 +123,8 @@ function pull:put(lease)
         end
         if connection.unfit ~= 0 then
             flags = DISCARD
-        elseif self.functions.on_return then
+        elseif self.functions.on_return and
+            C.ncp_lease_keeps(self.lease_ptr, number) == 0 then
             flags, err = ask_on_return(self, number, connection)
         end
         connection.lease = 0
@@ -241,7 +246,12 @@ function pull:prewarm_wait(timeout_ms)
     if ok == nil then
         return nil, why
     end
-    return errors.checked(C.ncp_pool_prewarm_wait(self.ptr, 0))
+    local status = C.ncp_pool_prewarm_wait(self.ptr, 0)
+    local last = status == EDIAL and errors.dial_error(self.ptr)
+    if last and last.error ~= nil then
+        return nil, last.error, errors.name(status)
+    end
+    return errors.checked(status)
 end
 
 -- ----------------------------------------------------------------------- steering
@@ -318,8 +328,8 @@ end
 -- The function that makes connections, or nil and what is missing.
 local function dialer_of(machine, options)
     if options.mode == "server" or options.mode == constants.NCP_MODE_SERVER then
-        if not options.accept and not options.listener_fd then
-            return nil, "server mode needs a listener_fd, or a function accept"
+        if not options.listener_fd then
+            return nil, "server mode needs a listener_fd"
         end
         return options.accept or work.accept
     end

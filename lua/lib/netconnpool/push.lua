@@ -57,7 +57,8 @@ function push:borrow(protocol, ip, timeout_ms, tag, cancel)
     if self.captures then
         connection.stack = debug.traceback("borrowed", 3)
     end
-    return new_lease(self, number, connection)
+    local lease = new_lease(self, number, connection)
+    return lease
 end
 
 -- ------------------------------------------------------------------- giving back

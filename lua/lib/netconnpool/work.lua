@@ -108,7 +108,8 @@ end
 function work.accept(request)
     local pool = request.pool
     local host, listener = pool.machine.host, pool.listener_fd
-    local deadline = host:now() + request.creation_ms
+    local limit = request.creation_ms < 0 and math.huge or request.creation_ms
+    local deadline = host:now() + limit
     while true do
         local fd, why = sys.accept(listener)
         if fd then
@@ -138,12 +139,13 @@ end
 local function dialed(pool, request)
     local ok, object, about, code = pcall(pool.dial, request)
     if not ok then
-        return nil, object, EDIAL, type(object) == "table" and object.code
+        local thrown_code = type(object) == "table" and object.code or nil
+        return nil, object, EDIAL, tonumber(thrown_code)
     elseif object == nil then
         if about == nil then
             return nil, errors.text(EINVALIDCONN), EINVALIDCONN
         end
-        return nil, about, EDIAL, code
+        return nil, about, EDIAL, tonumber(code)
     end
     about = type(about) == "table" and about or {}
     local fd = about.fd or -1
@@ -151,19 +153,33 @@ local function dialed(pool, request)
     return connections.new(pool.machine.host, request.handle, object, fd, protocol, ip)
 end
 
--- Dials and asks on_created: a connection; or nil, error, status, code.
-function work.make(pool, request)
-    local connection, err, status, code = dialed(pool, request)
-    if not connection then
-        return nil, err, status, tonumber(code)
+-- Asks on_created, in which the time of the dial does not count any more: the
+-- connection; or nil, error, status.
+local function created(pool, reservation, connection)
+    local hook = pool.functions.on_created
+    if not hook then
+        return connection
     end
-    local fine
-    fine, err = work.call_hook(pool.functions.on_created, connection)
+    C.ncp_pool_dialed(pool.work_ptr, reservation, connection.handle, connection.fd,
+        connection.protocol, connection.ip, id_out)
+    connection.id = tonumber(id_out[0])
+    local fine, err = work.call_hook(hook, connection)
     if fine then
         return connection
     end
     close_connection(pool, connection, "hook")
     return nil, err, EHOOK
+end
+
+-- Dials and asks on_created, in the task that calls: a connection; or nil, error,
+-- status, code.
+function work.make(pool, reservation, request)
+    local connection, err, status, code = dialed(pool, request)
+    if not connection then
+        return nil, err, status, code
+    end
+    connection, err, status = created(pool, reservation, connection)
+    return connection, err, status
 end
 
 -- Hands a connection over: the status; `event` is the answer.
@@ -201,11 +217,11 @@ local function task_ended(pool)
     pool:changed()
 end
 
--- A dial as a task of its own, in which the time limit is kept even if the user's
+-- A dial as a task of its own, so that the time limit is kept even if the user's
 -- function does not keep it: what comes too late is closed.
-local function make_for(job)
+local function dial_for(job)
     local pool = job.pool
-    local connection, err, status, code = work.make(pool, job.request)
+    local connection, err, status, code = dialed(pool, job.request)
     if not job.late then
         job.connection, job.err, job.status, job.code = connection, err, status, code
         pool.machine.host:post(job.slot)
@@ -214,10 +230,10 @@ local function make_for(job)
     end
 end
 
-local function make_in_time(pool, request)
+local function dialed_in_time(pool, request)
     local host = pool.machine.host
     local job = {pool = pool, request = request, slot = host:slot()}
-    host:spawn(make_for, job)
+    host:spawn(dial_for, job)
     if host:wait(job.slot, request.creation_ms) then
         return job.connection, job.err, job.status, job.code
     end
@@ -231,7 +247,10 @@ local function dial_task(pool, reservation, request)
     local again
     repeat
         again = false
-        local connection, err, status, code = make_in_time(pool, request)
+        local connection, err, status, code = dialed_in_time(pool, request)
+        if connection then
+            connection, err, status = created(pool, reservation, connection)
+        end
         if connection then
             work.fulfil(pool, reservation, connection, event)
         elseif work.fail(pool, reservation, status, err, code, event) == OK

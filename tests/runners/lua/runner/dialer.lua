@@ -65,6 +65,7 @@ local function takes_its_time(spec, n, request)
     elseif heed == "caller" then
         limit = request.timeout_ms
     end
+    limit = limit < 0 and math.huge or limit
     if math.min(delay, limit) > 0 then
         scene.place.sleep(math.min(delay, limit))
     end
@@ -106,8 +107,8 @@ end
 
 local function accept_one(request)
     local listener = request.pool.listener_fd
-    local begin = scene.place.now()
-    while scene.place.now() - begin < request.timeout_ms do
+    local begin, limit = scene.place.now(), request.timeout_ms
+    while limit < 0 or scene.place.now() - begin < limit do
         if sockets.readable(listener, 0) then
             return echo.adopt(sockets.accept(listener))
         end

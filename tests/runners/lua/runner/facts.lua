@@ -75,7 +75,8 @@ local function lease_value(var, what)
 end
 
 local EVENT_FIELDS = {
-    timeout_ms = "timeout_ms", tag = "tag", reused = "reused", reason = "reason",
+    timeout_ms = "timeout_ms", creation_ms = "creation_ms", code = "code", tag = "tag",
+    reused = "reused", reason = "reason",
     attempt = "reason", protocol = "protocol", ip = "ip", status = "status",
 }
 

@@ -94,7 +94,7 @@ end
 
 local EVENTS = {}
 for _, word in ipairs({"NONE", "CONN", "DIAL", "CHECK", "CLOSE", "PENDING", "READY",
-    "KICK"}) do
+    "KICK", "BORROW", "LEAK", "LOG", "DUE"}) do
     EVENTS[word] = constants["NCP_EVENT_" .. word]
     EVENTS[constants["NCP_EVENT_" .. word]] = word
 end

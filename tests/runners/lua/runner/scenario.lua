@@ -14,7 +14,7 @@ local CASE_KEYS = "clock config dial acceptor listener hooks pools new new_withi
 local CAPABILITIES = {
     threads = true, cancel = true, hooks = true, udp = true, server = true,
     opaque = true, unix = true, async_dial = true, pull = true, push = true, ex = true,
-    lease_api = true,
+    lease_api = true, precancel = true,
 }
 
 local function has(list, wanted)

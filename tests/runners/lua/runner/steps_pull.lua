@@ -46,7 +46,8 @@ local function keep(pool, name, event, task)
     var.pool, var.event = pool, copy_of(event)
     if event.type == constants.NCP_EVENT_CONN then
         steps_pool.got(var, pool, tonumber(event.lease))
-    elseif event.type == constants.NCP_EVENT_CHECK then
+    elseif event.type == constants.NCP_EVENT_CHECK or
+        event.type == constants.NCP_EVENT_BORROW then
         var.conn = raw_pool.conn_by_handle(event.handle)
     end
 end
@@ -79,7 +80,8 @@ local function acquire(step, task)
     local out = ffi.new("ncp_event")
     ffi.fill(out, ffi.sizeof(out), 0x5a)
     local flags = (step.dials and constants.NCP_FLAG_DIALS or 0) +
-        (step.try and constants.NCP_FLAG_TRY or 0)
+        (step.try and constants.NCP_FLAG_TRY or 0) +
+        (step.take and constants.NCP_FLAG_TAKE or 0)
     local status = C.ncp_pool_acquire(pool.ptr, queue_of(step, pool),
         names.protocol(step.want_protocol or 0), names.ip(step.want_ip or 0),
         step.timeout_ms or constants.NCP_TIMEOUT_DEFAULT, step.tag or 0, flags, out)
@@ -166,10 +168,33 @@ local function release(step, task)
     local events, status = ffi.new("ncp_event[?]", EVENTS_MAX), ffi.new("int[1]", 77)
     steps_pool.back(var)
     local number = C.ncp_pool_release(var.pool.ptr, var.lease,
-        step.discard and constants.NCP_FLAG_DISCARD or 0, queue_of(step, var.pool),
+        (step.discard and constants.NCP_FLAG_DISCARD or 0) +
+        (step.hook and constants.NCP_FLAG_HOOK or 0), queue_of(step, var.pool),
         events, step.max or EVENTS_MAX, status)
     names.expect(step, names.of_status(status[0]), "release")
     taken(step, task, var.pool, events, number)
+end
+
+-- Reads lines of log until there are no more.
+local function log_next(step)
+    local pool, lines = scene.pool_of(step), 0
+    local wanted = step.contains or ""
+    local found = wanted == ""
+    local level, id, text = ffi.new("int[1]"), ffi.new("uint64_t[1]"),
+        ffi.new("char[512]")
+    while C.ncp_pool_log_next(pool.ptr, level, id, text, 512) > 0 do
+        if level[0] < constants.NCP_LOG_ERROR or level[0] > constants.NCP_LOG_DEBUG then
+            fail("a line of log has level %d", level[0])
+        end
+        found = found or ffi.string(text):find(wanted, 1, true) ~= nil
+        lines = lines + 1
+    end
+    count()
+    if not found then
+        fail("no line of log contains \"%s\"", wanted)
+    elseif (step.lines or lines) ~= lines then
+        fail("%d lines of log, expected %d", lines, step.lines)
+    end
 end
 
 -- --------------------------------------------------------------------------- guards
@@ -206,7 +231,8 @@ local function guard_fire(step, task)
 end
 
 local family = {
-    acquire = {"pool as queue want_protocol want_ip timeout_ms tag dials try expect",
+    acquire = {"pool as queue want_protocol want_ip timeout_ms tag dials try take " ..
+        "expect",
         acquire},
     fulfil = {"from as expect", fulfil},
     fail = {"from status code text as expect", fail_dial},
@@ -219,7 +245,8 @@ local family = {
     end},
     poll = {"pool events as", poll},
     queue_wait = {"pool real_ms events as", queue_wait},
-    release = {"conn discard queue max events as expect", release},
+    log_next = {"pool contains lines", log_next},
+    release = {"conn discard hook queue max events as expect", release},
     kick = {"pool expect", function(step)
         names.expect(step, names.of_status(C.ncp_queue_kick(scene.pool_of(step).queue)),
             "kick")
