@@ -4700,6 +4700,9 @@ bool ncp__service_defer_closes(bool on);
 /* Has a job done by a worker: the slot's state says which. When no thread is to
  * be had it is done here and now. */
 void ncp__service_job(ncp_pool *pool, uint32_t index);
+/* A dialer has run, and what it set up (of other libraries) cleans up at the end
+ * of the process: before that our threads have to be gone. */
+void ncp__service_dialer_ran(void);
 /* Around a fork. */
 void ncp__service_before_fork(void);
 void ncp__service_after_fork(bool child);
@@ -6169,6 +6172,7 @@ static int call_dialer(ncp_pool *pool, uint32_t index, ncp_dial *dial)
     if (pool->accepts)
         return accept_one(pool, index, dial);
     int rc = hook->fn.dial(hook->user, dial);
+    ncp__service_dialer_ran();
     if (rc == NCP_OK)
         return dial->done ? NCP_OK : NCP_EINVALIDCONN;
     return rc == NCP_EUSER ? rc : NCP_EDIAL;
@@ -11273,6 +11277,23 @@ void ncp__registry_remove_queue(ncp_queue *queue)
 
 /* -------------------------------------------------------- pool/service.c */
 
+/* pool/thread.h */
+/*
+ * Whether a thread that has said goodbye is gone: what follows its last line (the
+ * destructors of thread-specific data) belongs to other libraries, which may not
+ * survive the end of the process.
+ */
+#ifndef NCP_POOL_THREAD_H
+#define NCP_POOL_THREAD_H
+
+#include <stdbool.h>
+
+/* One file a platform. A number for the calling thread; 0 when it has none. */
+int ncp__thread_number(void);
+bool ncp__thread_lives(int number);
+
+#endif
+
 /*
  * The threads of the library: one housekeeper a process for all push pools,
  * started with the first of them and gone with the last; and workers, which run
@@ -11282,10 +11303,13 @@ void ncp__registry_remove_queue(ncp_queue *queue)
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 
 enum { MAX_WORKERS = 256 };
 #define IDLE_NS (2 * 1000 * NCP__NS_PER_MS) /* a worker's patience */
 #define TICK_NS (10 * NCP__NS_PER_MS)
+/* How long the end of the process waits for threads on their way out. */
+#define FAREWELL_NS (100 * NCP__NS_PER_MS)
 
 enum { PUTS_BEFORE_TICKS = 1024 };
 
@@ -11301,6 +11325,8 @@ static struct {
     atomic_uint keep_word;   /* moved on: look at the pools again */
     ncp_pool *members;       /* linked by member_next */
     uint64_t pass;
+    int ending[MAX_WORKERS]; /* numbers of threads that may not be gone yet */
+    uint32_t endings;
 } service = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Closers and on_close are left to a worker by this thread. */
@@ -11323,6 +11349,54 @@ static void announce__pool_service(atomic_uint *word)
 {
     atomic_fetch_add_explicit(word, 1, memory_order_seq_cst);
     ncp__unpark(word);
+}
+
+/* ------------------------------------------------------------------- farewells */
+
+/* This thread is about to end. Lock held. */
+static void note_end_locked(void)
+{
+    service.ending[service.endings++ % MAX_WORKERS] = ncp__thread_number();
+}
+
+static bool all_gone(void)
+{
+    pthread_mutex_lock(&service.lock);
+    bool gone = service.workers == 0 && !service.housekeeper;
+    uint32_t count =
+        service.endings < MAX_WORKERS ? service.endings : MAX_WORKERS;
+    for (uint32_t i = 0; gone && i < count; i++)
+        gone = !ncp__thread_lives(service.ending[i]);
+    pthread_mutex_unlock(&service.lock);
+    return gone;
+}
+
+/* The process ends. Threads that are leaving, because no pool is left, may still
+ * run destructors of libraries that are about to clean up (OpenSSL): they are
+ * seen off. Threads of pools that are still open stay asleep. */
+static void see_threads_off(void)
+{
+    uint64_t until_ns = ncp__monotonic_ns() + FAREWELL_NS;
+    atomic_uint never;
+
+    pthread_mutex_lock(&service.lock);
+    bool leaving = service.pools == 0;
+    pthread_mutex_unlock(&service.lock);
+    atomic_init(&never, 0);
+    while (leaving && !all_gone() && ncp__monotonic_ns() < until_ns)
+        ncp__park(&never, 0, ncp__monotonic_ns() + NCP__NS_PER_MS / 4);
+}
+
+static void expect_the_end(void)
+{
+    (void)atexit(see_threads_off);
+}
+
+void ncp__service_dialer_ran(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, expect_the_end);
 }
 
 /* Detached, with every signal blocked: signals are the program's business. */
@@ -11453,6 +11527,7 @@ static void *worker(void *unused)
         pthread_mutex_lock(&service.lock);
     }
     service.workers--;
+    note_end_locked();
     pthread_mutex_unlock(&service.lock);
     return NULL;
 }
@@ -11593,6 +11668,7 @@ static void *housekeeper(void *unused)
         pthread_mutex_lock(&service.lock);
     }
     service.housekeeper = false;
+    note_end_locked();
     pthread_mutex_unlock(&service.lock);
     return NULL;
 }
@@ -11671,6 +11747,7 @@ static void forget_threads(void)
     service.jobs = 0;
     service.workers = 0;
     service.idle = 0;
+    service.endings = 0;
     service.housekeeper = false;
     defers_closes = false;
 }
@@ -11684,6 +11761,7 @@ void ncp__service_after_fork(bool child)
 }
 #undef IDLE_NS
 #undef TICK_NS
+#undef FAREWELL_NS
 
 /* ---------------------------------------------------------- pool/stack.c */
 
@@ -12183,6 +12261,48 @@ int ncp_ip_parse(const char *text)
     return name_read(ip_names, NAME_COUNT(ip_names), text, NCP_IP_UNKNOWN);
 }
 #undef NAME_COUNT
+
+/* --------------------------------------------------- pool/thread_linux.c */
+
+/* Threads are numbered by the kernel. */
+#ifdef __linux__
+
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int ncp__thread_number(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
+bool ncp__thread_lives(int number)
+{
+    return number != 0 &&
+           (syscall(SYS_tgkill, getpid(), number, 0) == 0 || errno != ESRCH);
+}
+
+#endif
+
+/* --------------------------------------------------- pool/thread_posix.c */
+
+/* Threads have no numbers: the end of the process does not wait for them. */
+#ifndef __linux__
+
+
+int ncp__thread_number(void)
+{
+    return 0;
+}
+
+bool ncp__thread_lives(int number)
+{
+    (void)number;
+    return false;
+}
+
+#endif
 
 /* --------------------------------------------------------- pool/upkeep.c */
 

@@ -185,6 +185,7 @@ static int call_dialer(ncp_pool *pool, uint32_t index, ncp_dial *dial)
     if (pool->accepts)
         return accept_one(pool, index, dial);
     int rc = hook->fn.dial(hook->user, dial);
+    ncp__service_dialer_ran();
     if (rc == NCP_OK)
         return dial->done ? NCP_OK : NCP_EINVALIDCONN;
     return rc == NCP_EUSER ? rc : NCP_EDIAL;

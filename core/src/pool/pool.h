@@ -225,6 +225,9 @@ bool ncp__service_defer_closes(bool on);
 /* Has a job done by a worker: the slot's state says which. When no thread is to
  * be had it is done here and now. */
 void ncp__service_job(ncp_pool *pool, uint32_t index);
+/* A dialer has run, and what it set up (of other libraries) cleans up at the end
+ * of the process: before that our threads have to be gone. */
+void ncp__service_dialer_ran(void);
 /* Around a fork. */
 void ncp__service_before_fork(void);
 void ncp__service_after_fork(bool child);

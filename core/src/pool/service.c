@@ -5,13 +5,17 @@
  * started when a job finds none free and gone after a while without work.
  */
 #include "pool/pool.h"
+#include "pool/thread.h"
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 
 enum { MAX_WORKERS = 256 };
 #define IDLE_NS (2 * 1000 * NCP__NS_PER_MS) /* a worker's patience */
 #define TICK_NS (10 * NCP__NS_PER_MS)
+/* How long the end of the process waits for threads on their way out. */
+#define FAREWELL_NS (100 * NCP__NS_PER_MS)
 
 enum { PUTS_BEFORE_TICKS = 1024 };
 
@@ -27,6 +31,8 @@ static struct {
     atomic_uint keep_word;   /* moved on: look at the pools again */
     ncp_pool *members;       /* linked by member_next */
     uint64_t pass;
+    int ending[MAX_WORKERS]; /* numbers of threads that may not be gone yet */
+    uint32_t endings;
 } service = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Closers and on_close are left to a worker by this thread. */
@@ -49,6 +55,54 @@ static void announce(atomic_uint *word)
 {
     atomic_fetch_add_explicit(word, 1, memory_order_seq_cst);
     ncp__unpark(word);
+}
+
+/* ------------------------------------------------------------------- farewells */
+
+/* This thread is about to end. Lock held. */
+static void note_end_locked(void)
+{
+    service.ending[service.endings++ % MAX_WORKERS] = ncp__thread_number();
+}
+
+static bool all_gone(void)
+{
+    pthread_mutex_lock(&service.lock);
+    bool gone = service.workers == 0 && !service.housekeeper;
+    uint32_t count =
+        service.endings < MAX_WORKERS ? service.endings : MAX_WORKERS;
+    for (uint32_t i = 0; gone && i < count; i++)
+        gone = !ncp__thread_lives(service.ending[i]);
+    pthread_mutex_unlock(&service.lock);
+    return gone;
+}
+
+/* The process ends. Threads that are leaving, because no pool is left, may still
+ * run destructors of libraries that are about to clean up (OpenSSL): they are
+ * seen off. Threads of pools that are still open stay asleep. */
+static void see_threads_off(void)
+{
+    uint64_t until_ns = ncp__monotonic_ns() + FAREWELL_NS;
+    atomic_uint never;
+
+    pthread_mutex_lock(&service.lock);
+    bool leaving = service.pools == 0;
+    pthread_mutex_unlock(&service.lock);
+    atomic_init(&never, 0);
+    while (leaving && !all_gone() && ncp__monotonic_ns() < until_ns)
+        ncp__park(&never, 0, ncp__monotonic_ns() + NCP__NS_PER_MS / 4);
+}
+
+static void expect_the_end(void)
+{
+    (void)atexit(see_threads_off);
+}
+
+void ncp__service_dialer_ran(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, expect_the_end);
 }
 
 /* Detached, with every signal blocked: signals are the program's business. */
@@ -179,6 +233,7 @@ static void *worker(void *unused)
         pthread_mutex_lock(&service.lock);
     }
     service.workers--;
+    note_end_locked();
     pthread_mutex_unlock(&service.lock);
     return NULL;
 }
@@ -319,6 +374,7 @@ static void *housekeeper(void *unused)
         pthread_mutex_lock(&service.lock);
     }
     service.housekeeper = false;
+    note_end_locked();
     pthread_mutex_unlock(&service.lock);
     return NULL;
 }
@@ -397,6 +453,7 @@ static void forget_threads(void)
     service.jobs = 0;
     service.workers = 0;
     service.idle = 0;
+    service.endings = 0;
     service.housekeeper = false;
     defers_closes = false;
 }
