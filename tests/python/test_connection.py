@@ -248,6 +248,35 @@ def test_stacks_are_captured_when_they_are_wanted(make, pairs):
     assert not pool._stacks
 
 
+def test_nothing_is_left_of_a_borrow_but_what_was_there(make, things):
+    """References that C takes are given back, on every way."""
+    def work():
+        with pool.connection() as conn:
+            conn.number  # noqa: B018
+        with pool.connection(timeout=1.0, tag=3):
+            pass
+        pool.putconn(pool.getconn(1, None, None, 5))
+        with pytest.raises(InvalidConnection):
+            pool.putconn(object())
+        with pytest.raises(TypeError):
+            pool.getconn(no_such=1)
+        with pytest.raises(netconnpool.PoolTimeout), pool.connection():
+            pool.getconn(timeout=0.0001)
+
+    def counts():
+        gc.collect()
+        return [sys.getrefcount(each) for each in watched]
+
+    pool = make(things, max_connections=1)
+    work()
+    watched = [pool, things.made[0], type(pool), netconnpool.Connection,
+               work.__code__, netconnpool.connection.GONE]
+    before = counts()
+    for _ in range(200):
+        work()
+    assert counts() == before
+
+
 def test_many_connections_are_told_apart(make, things):
     """More than fit beside a lease in one number."""
     pool = make(things, max_connections=1500, max_idle_connections=1500,
