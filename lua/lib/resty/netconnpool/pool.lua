@@ -92,9 +92,24 @@ local function keep(self, lease, client)
     end
 end
 
+-- Who may wait closes what it makes superfluous, and hears of errors; for others the
+-- crew does it.
+local function choose_closer(self)
+    self.machine.host.spawns_closes = not can_wait()
+end
+
+-- The guard of the request need not give it back any more.
+local function unguard(self, lease)
+    if leases.is(lease) then
+        local _, number = leases.parts(lease)
+        self.machine:drop(self, number, 0)
+    end
+end
+
 -- Gives a connection back: its client is kept alive under the name of its slot; one
 -- that cannot be (it was closed, or has an answer nobody read) is closed.
 function pool:put(lease)
+    choose_closer(self)
     local client = self.target and leases.is(lease) and take_client(lease)
     if not client then
         local ok, err, name = pull.put(self, lease)
@@ -112,6 +127,7 @@ end
 
 -- Ends a lease by closing the connection.
 function pool:discard(lease)
+    choose_closer(self)
     local client = self.target and leases.is(lease) and take_client(lease)
     if client then
         pcall(client.close, client)
@@ -121,11 +137,25 @@ end
 
 -- The holder closes the connection itself, now.
 function pool:close_lease(lease)
+    choose_closer(self)
     local client = self.target and leases.is(lease) and take_client(lease)
     if client then
         pcall(client.close, client)
     end
-    return pull.close_lease(self, lease)
+    local ok, err, name = pull.close_lease(self, lease)
+    unguard(self, lease)
+    return ok, err, name
+end
+
+-- Takes the connection out of the pool for good: the client is the caller's.
+function pool:detach(lease)
+    choose_closer(self)
+    if self.target and leases.is(lease) then
+        take_client(lease)
+    end
+    local connection, err, name = pull.detach(self, lease)
+    unguard(self, lease)
+    return connection, err, name
 end
 
 -- ----------------------------------------------------------------------- steering
@@ -136,8 +166,19 @@ function pool:read_limits()
     self.lifetime_ms = tonumber(self:option("max_lifetime")) or 0
 end
 
+for _, name in ipairs({"close", "close_now", "flush", "suspend", "resume", "resize",
+    "set", "free", "drain", "close_wait"}) do
+    local method = pull[name]
+    pool[name] = function(self, a, b)
+        choose_closer(self)
+        return method(self, a, b)
+    end
+end
+
+local base_set = pool.set
+
 function pool:set(name, value)
-    local ok, err, status = pull.set(self, name, value)
+    local ok, err, status = base_set(self, name, value)
     self:read_limits()
     return ok, err, status
 end
