@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -372,6 +373,41 @@ static void checks_that_hang_at_the_host_are_at_most_ten(void **state)
     ncp_queue_free(queue);
 }
 
+static int descriptors(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) != -1;
+    return count;
+}
+
+/* The queue is never polled: whoever forgets a pool that is about to dial leaves
+ * nothing behind. */
+static void a_pool_that_was_about_to_dial_goes_with_its_queue(void **state)
+{
+    int before = descriptors();
+    ncp_event event;
+
+    (void)state;
+    for (int abandoned = 0; abandoned < 2; abandoned++) {
+        ncp_pool *pool = open_pool(NULL);
+        assert_int_equal(ncp_pool_acquire(pool, NULL, 0, 0, 1000, 0, 0, &event),
+                         NCP_OK);
+        assert_int_equal(event.type, NCP_EVENT_PENDING);
+        if (abandoned)
+            assert_int_equal(
+                ncp_ticket_abandon(pool, event.ticket, NCP_ECANCELED), NCP_OK);
+        else
+            assert_int_equal(ncp_pool_close(pool), NCP_OK);
+        if (!abandoned)
+            assert_int_equal(ncp_ticket_take(pool, event.ticket, &event),
+                             NCP_ECLOSED);
+        ncp_pool_free(pool);
+    }
+    assert_int_equal(descriptors(), before);
+}
+
 static void a_manual_clock_tells_what_is_stored(void **state)
 {
     uint64_t now_ns = 123;
@@ -395,6 +431,7 @@ int main(void)
         cmocka_unit_test(a_lease_tells_whether_it_would_be_kept),
         cmocka_unit_test(a_get_that_was_over_before_it_began_is_counted),
         cmocka_unit_test(checks_that_hang_at_the_host_are_at_most_ten),
+        cmocka_unit_test(a_pool_that_was_about_to_dial_goes_with_its_queue),
         cmocka_unit_test(a_manual_clock_tells_what_is_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -477,6 +477,8 @@ int ncp_pool_close(ncp_pool *pool)
     ncp__log(pool, NCP_LOG_INFO, 0, "event=pool_close first=%d", first);
     ncp__engine_close(&pool->engine, ncp__engine_now(&pool->engine), &acts);
     int rc = ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+    if (pool->pull)
+        ncp__pull_drop_needless(pool);
     note_close_status(pool, rc);
     ncp__pool_settle(pool);
     ncp__pool_release(pool);

@@ -283,6 +283,8 @@ void ncp__pull_notify(void *pool, struct ncp__waiter *ticket);
 int ncp__pull_init(ncp_pool *pool);
 void ncp__pull_destroy(ncp_pool *pool);
 void ncp__pull_forked(ncp_pool *pool);
+/* A closed pool needs no dials and checks that nobody has begun. */
+void ncp__pull_drop_needless(ncp_pool *pool);
 
 /* A lease that is ended while its check (check_on_borrow) is not answered. */
 void ncp__pull_drop_check(ncp_pool *pool, ncp_lease lease);

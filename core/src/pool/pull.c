@@ -289,6 +289,61 @@ static uint32_t pop_work_locked(ncp_pool *pool, int *type)
     return index;
 }
 
+/* The first DIAL or CHECK that was not handed out yet; few can be. */
+static uint32_t unlink_needless_locked(ncp_pool *pool, int *type)
+{
+    struct ncp__engine *engine = &pool->engine;
+    uint32_t before = NCP__NO_SLOT, index = pool->work_head;
+
+    while (index != NCP__NO_SLOT &&
+           ncp__engine_slot(engine, index)->work == NCP_EVENT_CLOSE) {
+        before = index;
+        index = ncp__engine_slot(engine, index)->link;
+    }
+    if (index == NCP__NO_SLOT)
+        return index;
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    if (before == NCP__NO_SLOT)
+        pool->work_head = slot->link;
+    else
+        ncp__engine_slot(engine, before)->link = slot->link;
+    if (pool->work_tail == index)
+        pool->work_tail = before;
+    *type = slot->work;
+    slot->work = 0;
+    pool->events_out--;
+    return index;
+}
+
+static void end_needless(ncp_pool *pool, uint32_t index, int type)
+{
+    struct ncp__engine *engine = &pool->engine;
+    struct ncp__acts acts = NCP__NO_ACTS;
+    uint64_t now_ns = ncp__engine_now(engine);
+
+    if (type == NCP_EVENT_DIAL) {
+        (void)ncp__engine_dial_wanted(engine, index, now_ns, &acts);
+    } else if (ncp__engine_check_done(engine, index, true, now_ns, &acts)) {
+        ncp__engine_lock(engine);
+        pool->checks_out--;
+        ncp__engine_unlock(engine);
+    }
+    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+}
+
+void ncp__pull_drop_needless(ncp_pool *pool)
+{
+    for (;;) {
+        int type = 0;
+        ncp__engine_lock(&pool->engine);
+        uint32_t index = unlink_needless_locked(pool, &type);
+        ncp__engine_unlock(&pool->engine);
+        if (index == NCP__NO_SLOT)
+            return;
+        end_needless(pool, index, type);
+    }
+}
+
 /* A DIAL that nobody needs any more is ended before the host hears of it. */
 static void dial_event(ncp_pool *pool, uint32_t index, ncp_event *event)
 {
