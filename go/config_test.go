@@ -454,3 +454,12 @@ func TestAZeroConnectionHarmsNobody(t *testing.T) {
 	var none context.Context
 	mustPut(t, pool, func() *Connection { c, _ := pool.Get(none); return c }())
 }
+
+func TestALineOfLogComesApart(t *testing.T) {
+	entry := LogEntry{Text: `event=dial_failed status=NCP_EDIAL text="no \"route\" there" n=3`}
+	expected := [][2]string{{"event", "dial_failed"}, {"status", "NCP_EDIAL"},
+		{"text", `no "route" there`}, {"n", "3"}}
+	if got := entry.Pairs(); !reflect.DeepEqual(got, expected) {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,6 +1,9 @@
 package netconnpool
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
@@ -36,4 +39,32 @@ func (c *core) logFailure(what string, err error) {
 	}
 	c.log(LogWarn, 0, "event=callback_failed callback="+what+" error="+
 		strconv.Quote(err.Error()))
+}
+
+// Pairs takes the text apart: keys and values, without their quotes.
+func (e LogEntry) Pairs() [][2]string {
+	var pairs [][2]string
+	for rest := e.Text; rest != ""; {
+		key, value, found := strings.Cut(rest, "=")
+		if !found {
+			return append(pairs, [2]string{strings.TrimSpace(rest), ""})
+		}
+		value, rest = cutValue(value)
+		pairs = append(pairs, [2]string{strings.TrimSpace(key), value})
+	}
+	return pairs
+}
+
+// cutValue splits a value from what follows it. In quotes it may have spaces.
+func cutValue(text string) (value, rest string) {
+	if !strings.HasPrefix(text, `"`) {
+		value, rest, _ = strings.Cut(text, " ")
+		return value, rest
+	}
+	if quoted, err := strconv.QuotedPrefix(text); err == nil {
+		value, _ = strconv.Unquote(quoted)
+		return value, strings.TrimPrefix(text[len(quoted):], " ")
+	}
+	value, rest, _ = strings.Cut(text[1:], `"`) // not escaped: up to the next
+	return value, strings.TrimPrefix(rest, " ")
 }
