@@ -156,6 +156,24 @@ function config.build(options, own)
     return handle
 end
 
+local pool_out = ffi.new("ncp_pool *[1]")
+
+-- Makes the pool of a configuration, which ends with it: its pointer; or nil, what is
+-- wrong, status.
+function config.make(handle)
+    local status = C.ncp_pool_new(handle, pool_out)
+    local wrong
+    if status ~= OK then
+        wrong = config.reason(handle)
+        wrong = wrong ~= "" and wrong or ffi.string(C.ncp_status_text(status))
+    end
+    C.ncp_config_free(ffi.gc(handle, nil))
+    if status ~= OK then
+        return nil, wrong, status
+    end
+    return pool_out[0]
+end
+
 -- Every option of the library: {{name =, type =, unit =, help =, runtime =}, ...}.
 function config.options()
     local list = {}

@@ -385,6 +385,14 @@ function loop:turn()
     end
 end
 
+-- Ends the pools of this loop, which is of no use to them any more.
+function loop:stop()
+    if self.machine then
+        self.machine:stop()
+        self.machine = nil
+    end
+end
+
 -- Who waits for what, for humans.
 function loop:who_waits()
     local list = {}

@@ -567,8 +567,8 @@ function machine:remove(pool)
     end
 end
 
--- Closes the pools and does what that leaves to do. What is lent is closed when it
--- comes back, as long as drain() is called.
+-- Closes the pools, does what that leaves to do and gives the queue back. What is lent
+-- should be back by then: what comes later is closed without its function `close`.
 function machine:stop()
     local list = {}
     for _, pool in pairs(self.pools) do
@@ -579,6 +579,8 @@ function machine:stop()
     end
     self:drain()
     self.host:arm(-1)
+    C.ncp_queue_free(ffi.gc(self.queue, nil))
+    self.queue = ffi.cast("ncp_queue *", nil)
 end
 
 return machine

@@ -11,6 +11,7 @@ local constants = require("netconnpool.constants")
 local errors = require("netconnpool.errors")
 local leases = require("netconnpool.lease")
 local pools = require("netconnpool.pool")
+local sys = require("netconnpool.sys")
 local work = require("netconnpool.work")
 
 local tonumber, pairs = tonumber, pairs
@@ -411,12 +412,15 @@ function pull.open(machine, options, own)
     if not dial then
         return refused(wrong)
     end
-    local status = C.ncp_pool_new(handle, pool_out)
-    if status ~= OK then
-        local reason = config.reason(handle)
-        return nil, reason ~= "" and reason or errors.text(status), errors.name(status)
+    local ptr, status
+    ptr, wrong, status = config.make(handle)
+    if not ptr then
+        return nil, wrong, errors.name(status)
     end
-    local self = new(machine, pool_out[0], options, dial)
+    local self = new(machine, ptr, options, dial)
+    if dial == work.accept then
+        sys.set_nonblocking(options.listener_fd)
+    end
     if options.clock then
         options.clock:watch(self)
     end

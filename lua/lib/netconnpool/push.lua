@@ -145,13 +145,12 @@ function push.open(options, own)
     if options.clock then
         options.clock:give(handle)
     end
-    local status = C.ncp_pool_new(handle, pool_out)
-    if status ~= OK then
-        local reason = config.reason(handle)
-        return nil, reason ~= "" and reason or errors.text(status),
-            errors.name(status)
+    local ptr, status
+    ptr, wrong, status = config.make(handle)
+    if not ptr then
+        return nil, wrong, errors.name(status)
     end
-    local self = wrap(pool_out[0], options.name,
+    local self = wrap(ptr, options.name,
         options.capture_stacks == true, options.log)
     if options.clock then
         options.clock:watch(self)

@@ -24,6 +24,7 @@ if not pcall(ffi.typeof, "ncp_lua_pollfd") then
     ptrdiff_t ncp_lua_write(int fd, const void *from, size_t size)
         __asm__("write");
     int ncp_lua_close(int fd) __asm__("close");
+    int ncp_lua_fcntl(int fd, int command, ...) __asm__("fcntl");
     int ncp_lua_shutdown(int fd, int how) __asm__("shutdown");
     int ncp_lua_peer(int fd, void *address, uint32_t *size)
         __asm__("getpeername");
@@ -56,6 +57,8 @@ local CLOCK_MONOTONIC = ffi.os == "OSX" and 6 or either(1, 4)
 local RECV_FLAGS = either(0x40, 0x80)
 local SEND_FLAGS = RECV_FLAGS + either(0x4000, ffi.os == "OSX" and 0x80000 or 0)
 local POLLIN, POLLOUT = 1, 4
+local F_GETFL, F_SETFL = 3, 4
+local O_NONBLOCK = either(0x800, 4)
 local NUMERIC = either(1 + 2, 2 + 8) -- NI_NUMERICHOST | NI_NUMERICSERV
 
 sys.CHUNK = 16384
@@ -178,6 +181,14 @@ end
 
 function sys.close(fd)
     return system.ncp_lua_close(fd) == 0
+end
+
+-- Calls on the descriptor no longer block.
+function sys.set_nonblocking(fd)
+    local flags = system.ncp_lua_fcntl(fd, F_GETFL)
+    if flags >= 0 and math.floor(flags / O_NONBLOCK) % 2 == 0 then
+        system.ncp_lua_fcntl(fd, F_SETFL, ffi.cast("int", flags + O_NONBLOCK))
+    end
 end
 
 -- Accepts a connection: a descriptor, or nil and "again" or an error.

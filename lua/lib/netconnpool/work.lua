@@ -241,12 +241,24 @@ local function dialed_in_time(pool, request)
     return nil, TIMED_OUT, EDIAL
 end
 
+-- Nobody wants it any more.
+local function is_needless(pool, reservation, event)
+    if C.ncp_pool_is_closed(pool.work_ptr) ~= 1 then
+        return false
+    end
+    C.ncp_pool_fail(pool.work_ptr, reservation, constants.NCP_ECANCELED, 0, nil, event)
+    return true
+end
+
 local function dial_task(pool, reservation, request)
     local self = pool.machine
     local event = self:take_event()
     local again
     repeat
         again = false
+        if is_needless(pool, reservation, event) then
+            break
+        end
         local connection, err, status, code = dialed_in_time(pool, request)
         if connection then
             connection, err, status = created(pool, reservation, connection)
