@@ -227,6 +227,9 @@ function api_pool:free()
     self.object:free()
 end
 
+function api_pool:finish() -- luacheck: no self
+end
+
 -- Does what is left to do after everything was closed.
 function api_pool:drain_queue() -- luacheck: no self
 end

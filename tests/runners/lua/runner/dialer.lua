@@ -86,7 +86,7 @@ end
 -- P-3, seen from inside a dial: what is open and dialing never exceeds max.
 local function check_limit()
     local pool = scene.pools[1]
-    if not pool or #scene.pools ~= 1 or pool.resized then
+    if not pool or #scene.pools ~= 1 or pool.resized or pool.freed then
         return
     end
     local max = pool:option("max_connections")

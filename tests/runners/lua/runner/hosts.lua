@@ -9,6 +9,7 @@
 --   sleep(ms)
 --   quiet(ms)       waits until nothing else can run, for at most `ms`: false then
 --   run(fn)         runs fn() as the main thread to its end, throws what it throws
+--   finish()        the case is over, its pools are freed
 local netconnpool = require("netconnpool")
 
 local hosts = {}
@@ -38,6 +39,9 @@ function hosts.loop(virtual)
         end,
         run = function(fn)
             return loop:run(fn)
+        end,
+        finish = function()
+            loop:stop()
         end,
     }
 end

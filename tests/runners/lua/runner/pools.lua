@@ -171,7 +171,6 @@ end
 -- Everything is closed; what only the collector holds goes with it.
 function pools.check_resources(before)
     local fds, threads
-    jit.flush() -- compiled code holds what it was compiled for
     for _ = 1, GONE_TRIES do
         collectgarbage()
         collectgarbage()
@@ -183,6 +182,15 @@ function pools.check_resources(before)
     end
     fail("left behind: %d descriptors and %d threads, at the start %d and %d", fds,
         threads, before.fds, before.threads)
+end
+
+local function nothing_runs()
+    for _, pool in ipairs(scene.pools) do
+        if pool.object and pool:is_busy() then
+            return false
+        end
+    end
+    return true
 end
 
 function pools.finish()
@@ -198,7 +206,11 @@ function pools.finish()
         free(pool)
     end
     check_conns_gone()
+    if not pools.wait(nothing_runs, END_LIMIT_MS) then
+        fail("a dial, check or close still runs after the pools are gone")
+    end
     for _, pool in ipairs(scene.pools) do
+        pool:finish()
         if pool.listener then
             sockets.close(pool.listener)
         end

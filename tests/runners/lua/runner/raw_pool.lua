@@ -42,7 +42,7 @@ local function give_queue(self, handle)
     if C.ncp_queue_new(queue_out) ~= OK then
         fail("no queue")
     end
-    self.queue = ffi.gc(queue_out[0], C.ncp_queue_free)
+    self.queue = queue_out[0]
     C.ncp_config_set_queue(handle, self.queue)
 end
 
@@ -158,6 +158,11 @@ end
 
 function raw_pool:free()
     C.ncp_pool_free(self.ptr)
+end
+
+-- After free(): nothing is left to be taken out.
+function raw_pool:finish()
+    C.ncp_queue_free(self.queue)
 end
 
 -- The CLOSE of an event: once a connection.

@@ -68,12 +68,9 @@ local function run_case(case, document, new_place)
         end
     end)
     verdict.stop_if_failed()
-    local virtual_ms = place.clock and scene.now() or 0
-    scene.begin(case, place)
-    scene.place = nil
-    place = nil -- luacheck: ignore (so that the collector finds it)
+    place.finish()
     pools.check_resources(before)
-    return virtual_ms
+    return place.clock and scene.now() or 0
 end
 
 local function run_all(document, new_place)
