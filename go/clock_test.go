@@ -211,3 +211,32 @@ func TestPrewarmingIsWaitedFor(t *testing.T) {
 	cancel()
 	want1(t, mustPool(t, config).PrewarmWait(ctx), context.Canceled)
 }
+
+// A hook that takes so long that its connection is taken away.
+func TestABorrowThatIsEvictedBeforeItBeganIsOver(t *testing.T) {
+	release, began := make(chan struct{}), make(chan struct{})
+	f := &factory{}
+	config, clock := clocked(f, 1)
+	config.OnBorrow = func(net.Conn) {
+		close(began)
+		<-release
+	}
+	pool := mustPool(t, config)
+	done := make(chan error)
+	go func() {
+		_, err := pool.GetWithTimeout(background, -1)
+		done <- err
+	}()
+	<-began
+	clock.Advance(config.ConnectionLeakTimeout * 3)
+	eventually(t, "it was taken away", func() bool {
+		return pool.Stats().EvictedConnections == 1
+	})
+	close(release)
+	if err := <-done; err != ErrConnectionLeaked && err != ErrInvalidConnection {
+		t.Fatal(err)
+	}
+	stats := pool.Stats()
+	want1(t, stats.InFlightGets, int64(0))
+	addsUp(t, stats)
+}

@@ -10,9 +10,9 @@ func (c *core) closePool() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	c.stop()
 	c.watchLent()
-	status := c.lib.close()
+	status := c.lib.close() // before the dials end, so that waiters hear of it
+	c.stop()
 	proc.drainClosing(c)
 	c.awaitIdle()
 	return c.closeResult(status)
