@@ -266,11 +266,17 @@ class Host:
         """Keeps an exception until its code comes back. The code is its errno,
         while that is not taken, so that it can be read in descriptions."""
         code = error.errno if isinstance(error, OSError) else None
-        if self.builtin or not code or code <= 0 or code in self._errors:
+        if (
+            self.builtin
+            or not code
+            or code <= 0
+            or code in self._errors
+            or self._errors.setdefault(code, error) is not error
+        ):
             code = next(self._codes)
             if code == LAST_CODE:
                 self._codes = itertools.count(FIRST_CODE)
-        self._errors[code] = error
+            self._errors[code] = error
         self._forget_errors()
         return code
 

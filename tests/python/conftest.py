@@ -141,6 +141,7 @@ def things():
     """At the end everything that was made has been closed exactly once."""
     dialer = Things()
     yield dialer
+    until(lambda: not dialer.alive)
     assert [thing.closed for thing in dialer.made] == [1] * len(dialer.made)
 
 

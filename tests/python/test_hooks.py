@@ -5,7 +5,7 @@ import os
 import threading
 
 import pytest
-from conftest import LONG, start, until
+from conftest import LONG, settled, start, until
 
 import netconnpool
 from netconnpool import ConnectFailed, HookFailed, Pool
@@ -454,7 +454,7 @@ def test_a_callback_may_call_the_pool(things, hook):
         pool.putconn(conn, discard=True)
     pool.close()
     assert called
-    until(lambda: pool.stats().created == pool.stats().closed)
+    until(lambda: settled(pool))
 
 
 @pytest.mark.parametrize("hook", [
@@ -478,8 +478,7 @@ def test_a_callback_may_close_the_pool(things, hook):
     except netconnpool.PoolError:
         pass
     pool.close()
-    until(lambda: pool.stats().created == pool.stats().closed)
-    until(lambda: all(thing.closed for thing in things.made))
+    until(lambda: settled(pool))
     assert pool.is_closed
 
 

@@ -132,6 +132,8 @@ def test_signals_at_every_moment_lose_no_connection(make):
             armed[0] = False
         except Raised:
             caught += 1
+    armed[0] = False
+    signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, previous)
     del conn
     gc.collect()
