@@ -16,7 +16,8 @@ fi
 known=$(mktemp)
 trap 'rm -f "$known"' EXIT
 grep -rohE '\b(ncp|NCP)_[A-Za-z0-9_]+' core CMakeLists.txt examples/*.sh \
-    tests/bench/run.sh | sort -u >"$known"
+    examples/CMakeLists.txt bindings/swig tests/bench/run.sh |
+    sort -u >"$known"
 for document in README.md docs/*.md; do
     [ -e "$document" ] || continue
     while read -r name; do
