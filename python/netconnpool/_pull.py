@@ -208,7 +208,7 @@ class PullLease(Lease[C]):
         """It was collected as garbage, on whatever thread that happened; the loop
         closes it when it finds the event."""
         pool, raw = self._pool, self.raw
-        if id(raw) in pool._host.inherited or lib.ncp_py_closing():
+        if id(raw) in pool._host.inherited or lib.ncp_py_is_shut():
             return
         if lib.ncp_pool_discard(pool._c, self.lease) != Status.OK:
             return  # it was given back, or taken away, before
@@ -253,7 +253,7 @@ class PullPool(_handle.Handle[C]):
     def _post(self, waiter: Any, value: Any) -> bool:
         raise NotImplementedError
 
-    def _spawn(self, flow: Flow[Any]) -> None:
+    def _spawn(self, flow: Flow[Any]) -> Any:
         raise NotImplementedError
 
     def _begin(self, flow: Flow[Any]) -> Any:
@@ -289,6 +289,11 @@ class PullPool(_handle.Handle[C]):
         hooks = {name: given.pop(name, None) for name in _host.HOOKS}
         #: The option prewarm_blocking: the library cannot dial while it waits.
         self._prewarms = bool(given.pop("prewarm_blocking", False))
+        if given.pop("dial_in_caller", False):
+            raise errors.of(
+                Status.EINVALIDCONFIG,
+                "dial_in_caller is not for event loops: a dial is a task of its own",
+            )
         connect, mode = where_from(connect, listener, acceptor, given)
         self._target: str | None = given.get("target")
         config = _config.make(given, mode=mode, driver=Driver.PULL, known=KEYWORDS)
@@ -301,11 +306,13 @@ class PullPool(_handle.Handle[C]):
             raise errors.of(
                 Status.EINVALIDCONFIG, "a pool that accepts needs a listener"
             )
-        if connect is None and mode == Mode.CLIENT:
-            connect = self._dial_target
-        if acceptor is None and mode == Mode.SERVER:
-            acceptor = self._accept_one
         self._accepts = mode == Mode.SERVER
+        #: Whether the pool dials or accepts by itself.
+        self._dials_itself = (acceptor if self._accepts else connect) is None
+        if self._dials_itself and self._accepts:
+            acceptor = self._accept_one
+        elif self._dials_itself:
+            connect = self._dial_target
         self._host = _host.Host(connect, acceptor, listener, hooks, clock, logger)
         self._host.configure(config, push=False)
         self._host.rest()  # nothing asks for it by its number
@@ -333,12 +340,12 @@ class PullPool(_handle.Handle[C]):
         out = ffi.new("ncp_queue **")
         if lib.ncp_queue_new(out) != Status.OK:
             raise errors.of(Status.ESYS, "no queue")
-        lib.ncp_config_set_queue(config, out[0])
+        queue = ffi.gc(out[0], lib.ncp_queue_free)
+        lib.ncp_config_set_queue(config, queue)
         status = lib.ncp_config_validate(config)
-        lib.ncp_config_set_queue(config, ffi.NULL)
-        lib.ncp_queue_free(out[0])
         if status != Status.OK:
             raise _config.refused(config, status)
+        lib.ncp_config_set_queue(config, ffi.NULL)
 
     def _open(self, machine: Machine) -> None:
         """Makes the pool of the library, in its loop."""
@@ -580,7 +587,7 @@ class PullPool(_handle.Handle[C]):
 
     def _act_on(self, event: Event) -> None:
         """Does a piece of work that nobody waits for in particular."""
-        _ACTS[event.type](self, event)
+        getattr(self, _ACTS[event.type])(event)
 
     def _dial(self, event: Event) -> None:
         self._spawn(self._dialing(event))
@@ -621,6 +628,9 @@ class PullPool(_handle.Handle[C]):
 
     def _due(self, event: Event) -> None:
         self._rearm()
+
+    def _kick(self, event: Event) -> None:
+        """It has been heard."""
 
     # -------------------------------------------------------------------- dials
 
@@ -834,42 +844,72 @@ class PullPool(_handle.Handle[C]):
                 self._taken[handle[0]] = "pool_closed"
         return self._collecting(lambda: lib.ncp_pool_close_now(self._c))
 
-    # ------------------------------------------------ steering, and what follows
+    # -------------------------------------------------------------------- steers
 
-    def set(self, name: str, value: object) -> None:
-        super().set(name, value)
-        self._pump_if_mine()
+    def _set(self, name: str, value: object) -> Closings:
+        def call() -> int:
+            _handle.Handle.set(self, name, value)
+            return Status.OK
 
-    def resize(self, max_connections: int | None) -> None:
-        super().resize(max_connections)
-        self._pump_if_mine()
+        return self._collecting(call)
 
-    def flush(self) -> None:
-        super().flush()
-        self._pump_if_mine()
+    def _resize(self, max_connections: int | None) -> Closings:
+        limit = max_connections or 0
+        return self._collecting(lambda: lib.ncp_pool_resize(self._c, limit))
+
+    def _flush(self) -> Closings:
+        return self._collecting(lambda: lib.ncp_pool_flush(self._c))
 
     def resume(self) -> None:
+        """Lends again, first to those who stand in line."""
         super().resume()
         self._pump_if_mine()
-
-    set.__doc__ = _handle.Handle.set.__doc__
-    resize.__doc__ = _handle.Handle.resize.__doc__
-    flush.__doc__ = _handle.Handle.flush.__doc__
-    resume.__doc__ = _handle.Handle.resume.__doc__
 
     def __repr__(self) -> str:
         if not self._is_open:
             return f"<{type(self).__name__} that is not open>"
         return super().__repr__()
 
+    # ------------------------------------------------------------ without a close
 
-_ACTS: dict[int, Callable[[PullPool[Any], Event], None]] = {
-    int(EventType.DIAL): PullPool._dial,
-    int(EventType.CHECK): PullPool._check_work,
-    int(EventType.CLOSE): PullPool._close_work,
-    int(EventType.LEAK): PullPool._leak,
-    int(EventType.LOG): PullPool._log,
-    int(EventType.DUE): PullPool._due,
+    def __del__(self) -> None:
+        if not self._is_open:
+            return
+        if not lib.ncp_py_is_shut():
+            if not self.is_closed:
+                warnings.warn(
+                    f"{self!r} was not closed", ResourceWarning, source=self
+                )
+            lib.ncp_pool_close(self._c)
+            for handle in list(self._host.objects):
+                self._drop(self._host.remove(handle))
+        lib.ncp_pool_free(self._c)
+
+    def _drop(self, raw: Any) -> None:
+        """Closes a connection of a pool that is being collected as garbage."""
+        try:
+            if self._host.on_close is not None:
+                self._drop_result(self._host.on_close(raw, "pool_closed"))
+            self._drop_result(self._host.close(raw, "pool_closed"))
+        except Exception as error:
+            self._host.logger.error(
+                "%sclosing %r failed", self._host.prefix, raw, exc_info=error
+            )
+
+    def _drop_result(self, result: Any) -> None:
+        """What a function of the user's answered; nothing of the pool is left to
+        wait for it."""
+
+
+# Which method acts on an event.
+_ACTS = {
+    int(EventType.DIAL): "_dial",
+    int(EventType.CHECK): "_check_work",
+    int(EventType.CLOSE): "_close_work",
+    int(EventType.LEAK): "_leak",
+    int(EventType.LOG): "_log",
+    int(EventType.DUE): "_due",
+    int(EventType.KICK): "_kick",
 }
 
 

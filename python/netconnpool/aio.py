@@ -58,6 +58,11 @@ class _Raised:
         self.error = error
 
 
+def _just(result: Any) -> Any:
+    """The call whose result is there already."""
+    return result
+
+
 # ------------------------------------------------------------- one queue a loop
 
 class LoopMachine(Machine):
@@ -66,11 +71,23 @@ class LoopMachine(Machine):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._loop = weakref.ref(loop)
+        self._doors: dict[int, streams.Door] = {}
         loop.add_reader(self.fd, self.pump)
 
-    def leave(self, pool: PullPool[Any]) -> None:
+    async def accept(self, listener: socket.socket) -> socket.socket:
+        """Accepts a client. A loop hears of a listener but once, so all pools of
+        this loop that share one wait at the same door."""
+        door = self._doors.setdefault(listener.fileno(), streams.Door(listener))
+        try:
+            return await door.accept()
+        finally:
+            if not door.waiting:
+                self._doors.pop(listener.fileno(), None)
+
+    def leave(self, address: int) -> None:
         """A pool has nothing left to do; the last one ends the machine."""
-        self.pools.pop(pool._address, None)
+        self.pump()  # what is left in the queue keeps a pool of the library
+        self.pools.pop(address, None)
         loop = self._loop()
         if self.pools or loop is None or _machines.get(loop) is not self:
             return
@@ -194,6 +211,7 @@ class AsyncPool(PullPool[C]):
     what is no coroutine may be called from other threads.
     """
 
+    _machine: LoopMachine
     _lease_class = AsyncConnection
     _stops = (asyncio.CancelledError,)
 
@@ -244,10 +262,11 @@ class AsyncPool(PullPool[C]):
         **given: Any,
     ) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_in_loop = False  # until there is nothing left to do in it
         self._timer: asyncio.TimerHandle | None = None
         #: Dials, checks and closes that run.
         self._tasks: set[asyncio.Task[Any]] = set()
-        #: Those of them that end with the pool: what the pool itself dials.
+        #: Those of them that end with the pool: its own dials, and accepts.
         self._own_dials: set[asyncio.Task[Any]] = set()
         self._was_closed = False
         self._configure(connect, listener, acceptor, clock, logger, given)
@@ -291,6 +310,7 @@ class AsyncPool(PullPool[C]):
         except BaseException:
             self._loop = None
             raise
+        self._is_in_loop = True
         return self._machine
 
     def _pump_if_mine(self) -> None:
@@ -341,43 +361,20 @@ class AsyncPool(PullPool[C]):
         waiter.set_result(value)
         return True
 
-    def _task(self, flow: Flow[Any], awaiting: Any = None) -> asyncio.Task[Any]:
-        """Runs a flow, or the rest of one, in a task of its own. It has nothing to
-        do with whoever happens to run now, so it does not get his context."""
-        assert self._loop is not None
-        start = self._context.copy().run
-        task: asyncio.Task[Any] = start(
-            self._loop.create_task, self._drive(flow, awaiting)
-        )
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        self._own_dials.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._host.logger.error(
-                "%sa task of the pool ended", self._host.prefix, exc_info=task.exception()
-            )
-        self._retire()
-
-    def _spawn(self, flow: Flow[Any]) -> None:
-        self._task(flow)
-
-    def _dial(self, event: Event) -> None:
-        task = self._task(self._dialing(event))
-        if self._dials_itself:
-            self._own_dials.add(task)
+    def _spawn(self, flow: Flow[Any]) -> asyncio.Task[Any] | None:
+        try:
+            return self._task(flow, next(flow))
+        except StopIteration:
+            return None
 
     def _begin(self, flow: Flow[Any]) -> Any:
         """What the flow returned, or the task that runs the rest of it."""
         try:
             call = next(flow)
             while True:
-                result, _ = self._perform(call)
+                result = self._perform(call)
                 if isawaitable(result):
-                    return self._task(flow, result)
+                    return self._task(flow, Call(_just, (result,)))
                 if isinstance(result, _Raised):
                     call = flow.throw(result.error)
                 else:
@@ -385,43 +382,84 @@ class AsyncPool(PullPool[C]):
         except StopIteration as stop:
             return stop.value
 
-    async def _drive(self, flow: Flow[Any], awaiting: Any = None) -> Any:
-        """Runs a flow as a part of this task. `awaiting` is what its last call
-        answered, when it has begun already."""
-        limit: float | None = None
+    def _task(self, flow: Flow[Any], call: Call) -> asyncio.Task[Any]:
+        """Runs the rest of a flow in a task of its own, from a call on. It has
+        nothing to do with whoever happens to run now, so it does not get his
+        context."""
+        assert self._loop is not None
+        start = self._context.copy().run
+        task: asyncio.Task[Any] = start(
+            self._loop.create_task, self._continue(flow, call)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(functools.partial(self._ended, flow, call))
+        return task
+
+    def _ended(self, flow: Flow[Any], call: Call, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        self._own_dials.discard(task)
+        if flow.gi_frame is not None:  # cancelled before it began
+            self._abort(flow, call)
+        if not task.cancelled() and task.exception() is not None:
+            self._host.logger.error(
+                "%sa task of the pool ended", self._host.prefix, exc_info=task.exception()
+            )
+        self._retire()
+
+    def _abort(self, flow: Flow[Any], call: Call) -> None:
+        """Lets a flow end that nobody runs any more; what it still wants to wait
+        for is called off."""
+        for argument in call.arguments:
+            if asyncio.iscoroutine(argument):
+                argument.close()
         try:
-            if awaiting is None:
-                awaiting, limit = self._perform(next(flow))
+            call = flow.throw(asyncio.CancelledError())
             while True:
+                result = self._perform(call)
+                if asyncio.iscoroutine(result):
+                    result.close()
+                call = flow.throw(asyncio.CancelledError())
+        except (StopIteration, asyncio.CancelledError):
+            pass
+
+    def _perform(self, call: Call) -> Any:
+        """Makes a call of a flow."""
+        try:
+            return call.function(*call.arguments)
+        except BaseException as error:
+            return _Raised(error)
+
+    async def _drive(self, flow: Flow[Any]) -> Any:
+        """Runs a flow as a part of this task."""
+        try:
+            call = next(flow)
+        except StopIteration as stop:
+            return stop.value
+        return await self._continue(flow, call)
+
+    async def _continue(self, flow: Flow[Any], call: Call) -> Any:
+        """Runs the rest of a flow as a part of this task, from a call on."""
+        try:
+            while True:
+                result = self._perform(call)
                 try:
-                    result = awaiting
-                    if isawaitable(awaiting):
-                        result = await _within(awaiting, limit)
-                    elif isinstance(awaiting, _Raised):
-                        raise awaiting.error
+                    if isawaitable(result):
+                        result = await _within(result, call.limit)
+                    elif isinstance(result, _Raised):
+                        raise result.error
                 except BaseException as error:
                     call = flow.throw(error)
                 else:
                     call = flow.send(result)
-                awaiting, limit = self._perform(call)
         except StopIteration as stop:
             return stop.value
 
-    def _perform(self, call: Call) -> tuple[Any, float | None]:
-        """Makes a call of a flow."""
-        try:
-            return call.function(*call.arguments), call.limit
-        except BaseException as error:
-            return _Raised(error), None
-
     # ------------------------------------------------------------------- dials
 
-    @property
-    def _dials_itself(self) -> bool:
-        """Whether no function of the user's dials: these dials end with the
-        pool."""
-        made_by = self._host.accept if self._accepts else self._host.dial
-        return made_by is None
+    def _dial(self, event: Event) -> None:
+        task = self._spawn(self._dialing(event))
+        if task is not None and (self._dials_itself or self._accepts):
+            self._own_dials.add(task)
 
     async def _make(self, request: _host.DialRequest) -> Any:
         made = super()._make(request)
@@ -433,9 +471,7 @@ class AsyncPool(PullPool[C]):
     async def _accept_one(
         self, listener: socket.socket, request: _host.DialRequest
     ) -> socket.socket:
-        listener.setblocking(False)
-        sock, _ = await _running_loop().sock_accept(listener)
-        return sock
+        return await self._machine.accept(listener)
 
     def _alive(self, raw: C) -> bool:
         if isinstance(raw, StreamConnection) and not raw.is_alive:
@@ -608,6 +644,27 @@ class AsyncPool(PullPool[C]):
         except errors.PoolError as error:
             self._host.logger.warning("%s%s", self._host.prefix, error)
 
+    # -------------------------------------------------------------------- steers
+
+    async def set(self, name: str, value: object) -> None:  # type: ignore[override]
+        """Changes an option of the living pool. Durations are in seconds."""
+        self._ready()
+        await self._wait_all(self._set(name, value))
+
+    async def resize(  # type: ignore[override]
+        self, max_connections: int | None
+    ) -> None:
+        """Changes ``max_connections``; None for no limit. Growing serves those who
+        wait; shrinking closes idle connections now and borrowed ones when they
+        come back."""
+        self._ready()
+        await self._wait_all(self._resize(max_connections))
+
+    async def flush(self) -> None:  # type: ignore[override]
+        """Closes what is idle now, and what is borrowed when it comes back."""
+        self._ready()
+        await self._wait_all(self._flush())
+
     # ------------------------------------------------------------ the end of it
 
     async def close(self) -> None:
@@ -660,18 +717,24 @@ class AsyncPool(PullPool[C]):
         return True
 
     async def _end(self, closings: Closings) -> None:
-        """What the pool began by itself ends; waits for the closes."""
+        """What the pool began by itself ends; waits for the closes, and raises how
+        the first of them failed."""
         for task in list(self._own_dials):
             task.cancel()
-        failure = None
+        failures = await self._wait_all(closings)
+        self._retire()
+        if failures:
+            raise failures[0]
+
+    async def _wait_all(self, closings: Closings) -> list[errors.PoolError]:
+        """Waits for several closes. How they failed has been logged."""
+        failures: list[errors.PoolError] = []
         for _, closing in closings:
             try:
                 await self._wait_closed(closing)
             except errors.CloseFailed as error:
-                failure = failure or error
-        self._retire()
-        if failure is not None:
-            raise failure
+                failures.append(error)
+        return failures
 
     async def _until(
         self, condition: Callable[[], bool], timeout: float | None
@@ -701,9 +764,10 @@ class AsyncPool(PullPool[C]):
 
     def _retire(self) -> None:
         """Leaves the loop when there is nothing left to do in it."""
-        if self._is_open and self._is_gone():
+        if self._is_in_loop and self._is_gone():
+            self._is_in_loop = False
             self._arm(None)
-            self._machine.leave(self)
+            self._machine.leave(self._address)
 
     def _look(self) -> None:
         super()._look()
@@ -711,11 +775,20 @@ class AsyncPool(PullPool[C]):
             self._retire()
 
     def __del__(self) -> None:
-        if not self._is_open:
+        super().__del__()
+        loop = self._loop
+        if self._is_in_loop and loop is not None and not loop.is_closed():
+            # This may be any thread: the garbage collector chose it.
+            loop.call_soon_threadsafe(_leave, self._machine, self._address)
+
+    def _drop_result(self, result: Any) -> None:
+        if not isawaitable(result):
             return
-        if not self.is_closed and not lib.ncp_py_closing():
-            warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self)
-        lib.ncp_pool_free(self._c)
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(asyncio.ensure_future, result)
+        elif asyncio.iscoroutine(result):
+            result.close()
 
 
 def _tick_of(pool: weakref.ref[AsyncPool[Any]]) -> None:
@@ -723,6 +796,11 @@ def _tick_of(pool: weakref.ref[AsyncPool[Any]]) -> None:
     found = pool()
     if found is not None:
         found._rang()
+
+
+def _leave(machine: LoopMachine, address: int) -> None:
+    """A pool was collected as garbage."""
+    machine.leave(address)
 
 
 async def _within(awaitable: Awaitable[Any], seconds: float | None) -> Any:

@@ -100,6 +100,53 @@ def as_connection(raw: Any) -> Any:
     return raw
 
 
+# --------------------------------------------------------------------- accepting
+
+class Door:
+    """Where several wait for the clients of one listener, in their order."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        #: Those who wait.
+        self.waiting: list[asyncio.Future[socket.socket]] = []
+
+    async def accept(self) -> socket.socket:
+        """The next client, as a non-blocking socket."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[socket.socket] = loop.create_future()
+        if not self.waiting:
+            self._listener.setblocking(False)
+            loop.add_reader(self._listener.fileno(), self._knocked)
+        self.waiting.append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                waiter.result().close()
+            raise
+        finally:
+            if waiter in self.waiting:
+                self.waiting.remove(waiter)
+            if not self.waiting:
+                loop.remove_reader(self._listener.fileno())
+
+    def _knocked(self) -> None:
+        """There may be clients."""
+        while self.waiting:
+            waiter = self.waiting[0]
+            if not waiter.done():
+                try:
+                    client, _ = self._listener.accept()
+                except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                    return
+                except OSError as error:
+                    waiter.set_exception(error)
+                else:
+                    client.setblocking(False)
+                    waiter.set_result(client)
+            self.waiting.remove(waiter)
+
+
 # ---------------------------------------------------------------------- dialing
 
 async def dial(

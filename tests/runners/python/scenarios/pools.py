@@ -179,7 +179,7 @@ async def _conns_gone(scene):
 async def _free(scene, pool):
     """Lets go of the pool; the object itself has to go, too."""
     if pool.freed:
-        gc.collect()  # it was kept by who borrowed from it
+        await scene.world.forgotten()  # it was kept by who borrowed from it
         return
     scene.world.forget(pool)
     seen = weakref.ref(pool.pool)
@@ -197,7 +197,7 @@ def _collected(seen):
     return seen() is None
 
 
-def _resources_gone(scene):
+async def _resources_gone(scene):
     quiet, end = scene.world.quiet, time.monotonic() + GONE_LIMIT_S
     while True:
         now = quiet.descriptors(), quiet.threads()
@@ -208,6 +208,7 @@ def _resources_gone(scene):
                  f"start {scene.world.resources}")
         time.sleep(0.001)
         gc.collect()
+        await scene.world.breathe()
 
 
 async def end(scene):
@@ -228,4 +229,4 @@ async def end(scene):
             if pool.listener is not None:
                 pool.listener.close()
         scene.peers.reset()
-        _resources_gone(scene)
+        await _resources_gone(scene)

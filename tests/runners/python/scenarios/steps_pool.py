@@ -1,6 +1,4 @@
 """Steps that borrow, give back and steer."""
-import gc
-
 from . import facts, words
 from .steps import (as_expected, check_within, expanded, expect, expected_of,
                     operation, pool_of)
@@ -121,7 +119,7 @@ async def _give_one(scene, step, var, how, is_back):
     outcome = await scene.world.give(pool, var.lease, how)
     if pool.freed:
         var.lease = None  # the last who knows of the pool
-        gc.collect()
+        await scene.world.forgotten()
     expect(scene, step, outcome, step["op"])
     check_within(scene, step, begin)
     return outcome
@@ -216,7 +214,7 @@ async def op_free(scene, step, task):
     scene.world.forget(pool)
     pool.freed = True
     pool.pool = None
-    gc.collect()
+    await scene.world.forgotten()
     check_within(scene, step, begin)
 
 

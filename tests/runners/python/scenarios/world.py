@@ -1,5 +1,6 @@
 """What threads and tasks have in common: how calls of the package are judged."""
 import asyncio
+import gc
 
 import netconnpool
 from netconnpool import errors
@@ -49,6 +50,12 @@ class World:
     def __init__(self, quiet, resources):
         self.quiet = quiet
         self.resources = resources  # descriptors and threads before a case
+
+    async def forgotten(self):
+        """Lets go what nobody has any more."""
+        await self.breathe()
+        gc.collect()
+        await self.breathe()
 
     # ------------------------------------------------------------------ outcomes
 
