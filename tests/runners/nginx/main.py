@@ -4,7 +4,8 @@ JSON for each.
 
     main.py DOCUMENT...
 
-One nginx serves all documents of a call; NCP_LIBRARY names the library.
+One nginx serves all documents of a call. NETCONNPOOL_LIBRARY names the library,
+NETCONNPOOL_JSON_LIBRARY the one that reads JSON.
 """
 import http.client
 import json
@@ -26,7 +27,7 @@ HTTP = """
     lua_max_running_timers 4096;
     lua_max_pending_timers 4096;
 """
-MAIN = "worker_rlimit_nofile 4096; env NCP_JSON_LIBRARY;"
+MAIN = "worker_rlimit_nofile 4096; env NETCONNPOOL_JSON_LIBRARY;"
 LOCATION = {"/run": "content_by_lua_file " + str(HERE / "run.lua") + ";"}
 
 
@@ -60,7 +61,7 @@ def verdict(one, path):
 
 def start(folder):
     program = shutil.which("nginx") or shutil.which("openresty")
-    one = server.Nginx(program, os.environ["NCP_LIBRARY"], folder, LOCATION,
+    one = server.Nginx(program, os.environ["NETCONNPOOL_LIBRARY"], folder, LOCATION,
                        http=HTTP, main=MAIN, level="error",
                        lua_path=f"{HERE}/?.lua;{LUA}/?.lua;")
     return one.start()

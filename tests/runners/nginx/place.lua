@@ -12,7 +12,6 @@ local netconnpool = require("netconnpool")
 local clocks = require("netconnpool.clock")
 local hosts = require("resty.netconnpool.host")
 local pools = require("resty.netconnpool.pool")
-local scenario_pools = require("runner.pools")
 local semaphore = require("ngx.semaphore")
 
 local huge, max, min = math.huge, math.max, math.min
@@ -108,7 +107,7 @@ local function earliest(self)
 end
 
 -- Wakes whose time has come; in the order of their times.
-local function wake_due(self, list, now)
+local function wake_due(list, now)
     local due = {}
     for slot in pairs(list) do
         if slot.at <= now then
@@ -132,8 +131,8 @@ local function jump(self)
     self.clock:set_ms(at)
     self.moment = self.moment + 1
     local now = self:now()
-    wake_due(self, self.waits, now)
-    wake_due(self, self.idlers, now)
+    wake_due(self.waits, now)
+    wake_due(self.idlers, now)
     if self.armed <= now then
         self.armed = huge
         self.machine:tick()
@@ -201,16 +200,6 @@ end
 
 -- ---------------------------------------------------------------------- the place
 
--- Compiled traces keep what they were made for, and new ones are made all the time.
-local check_resources = scenario_pools.check_resources
-
-function scenario_pools.check_resources(before)
-    jit.off()
-    jit.flush()
-    check_resources(before)
-    jit.on()
-end
-
 -- Pools get the methods they have in nginx.
 local plain_new = netconnpool.new
 
@@ -249,17 +238,6 @@ local function place(is_virtual)
         return task
     end
 
-    -- The dispatcher leaves, as it does when the worker exits.
-    local function leave()
-        if host.machine then
-            host:leave()
-            repeat
-                host:settle()
-            until not host.listens
-            host.machine.host = nil
-        end
-    end
-
     return {
         host = host,
         clock = host.clock,
@@ -287,10 +265,20 @@ local function place(is_virtual)
             while ok and not main.done do
                 ok, why = pcall(host.go_on, host)
             end
-            leave()
             if not ok or not main.ok then
                 error(ok and main.value or why, 0)
             end
+        end,
+        -- The dispatcher leaves, as it does when the worker exits.
+        finish = function()
+            if not host.machine then
+                return
+            end
+            host:leave()
+            repeat
+                host:settle()
+            until not host.listens
+            host.machine:stop()
         end,
     }
 end
