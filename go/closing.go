@@ -63,7 +63,7 @@ func (c *core) hasIdle() bool {
 		return true
 	}
 	for rec := range c.records {
-		if rec.state.Load() == recordIdle {
+		if rec.state.Load() == recordIdle && rec.leaseNow.Load() == nil {
 			return true
 		}
 	}
@@ -152,26 +152,14 @@ func (c *Connection) watchForLoss() {
 	}
 	c.mu.Unlock()
 	if set {
+		c.rec.state.CompareAndSwap(recordIdle, recordLent)
 		c.rec.leaseNow.CompareAndSwap(c, nil)
-	}
-}
-
-// unwatch takes the finalizer back.
-func (c *Connection) unwatch() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.borrow == nil {
-		return
-	}
-	if c.borrow.finalizes {
-		c.borrow.finalizes = false
-		runtime.SetFinalizer(c, nil)
 	}
 }
 
 // lost gives back what nobody can give back any more.
 func (c *Connection) lost() {
-	if c.phase.CompareAndSwap(phaseLent, phaseEnding) {
+	if c.phase.CompareAndSwap(phaseLent, phaseOver) {
 		go func() {
 			defer func() { recover() }()
 			_ = c.rec.core.endLease(c, ncpFlagDiscard, nil)

@@ -2,6 +2,7 @@ package netconnpool
 
 import (
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,26 +31,26 @@ type Connection struct {
 	LastUsedAt time.Time
 	// LastHealthCheckAt is when it was checked last; zero for never.
 	LastHealthCheckAt time.Time
+	// ReuseCount is how many gets it served while it existed already.
+	ReuseCount int64
 	// IsHealthy is false when it was found or marked unhealthy.
 	IsHealthy bool
 	// InUse is true until it is returned.
 	InUse bool
 	// LeakDetected is true once it has been borrowed for too long.
 	LeakDetected bool
-	// ReuseCount is how many gets it served while it existed already.
-	ReuseCount int64
 
-	mu      sync.Mutex // guards the fields against the methods
 	phase   atomic.Int32
-	rec     *record // nil for a Connection of NewConnection
+	mu      sync.Mutex // guards the fields against the methods
+	rec     *record    // nil for a Connection of NewConnection
 	lease   uint64
 	sinceNs int64 // of the borrow, then of the return
-	onClose func() error
 	borrow  *borrow
 }
 
 // A borrow is what few connections need.
 type borrow struct {
+	onClose   func() error // of NewConnection
 	tag       uint64
 	stack     []uintptr
 	finalizes bool
@@ -59,7 +60,6 @@ type borrow struct {
 const (
 	phaseOver   int32 = iota // nobody's, like the zero value
 	phaseLent                // it is the borrower's
-	phaseEnding              // somebody is giving it back
 	phaseClosed              // its borrower closed it: one Put is welcome
 	phaseOwned               // of NewConnection: no pool knows it
 )
@@ -88,7 +88,7 @@ func newOwnConnection(conn net.Conn, onClose func() error,
 		CreatedAt:  now,
 		LastUsedAt: now,
 		IsHealthy:  true,
-		onClose:    onClose,
+		borrow:     &borrow{onClose: onClose},
 	}
 	c.phase.Store(phaseOwned)
 	return c
@@ -299,7 +299,7 @@ func (c *Connection) Close() error {
 	if c.phase.CompareAndSwap(phaseOwned, phaseOver) {
 		return c.closeOwn()
 	}
-	if c.phase.CompareAndSwap(phaseLent, phaseEnding) {
+	if c.phase.CompareAndSwap(phaseLent, phaseClosed) {
 		return c.rec.core.closeByHolder(c)
 	}
 	return nil
@@ -312,23 +312,27 @@ func (c *Connection) closeOwn() error {
 	c.InUse = false
 	c.mu.Unlock()
 	switch {
-	case c.onClose != nil:
-		return c.onClose()
+	case c.borrow.onClose != nil:
+		return c.borrow.onClose()
 	case conn != nil:
 		return conn.Close()
 	}
 	return nil
 }
 
-// over notes that the borrow has ended.
-func (c *Connection) over(phase int32, nowNs int64, keepConn bool) {
+// over notes that the borrow has ended, and takes a finalizer back.
+func (c *Connection) over(nowNs int64, keepConn bool) {
+	used := c.rec.core.timeOf(nowNs)
 	c.mu.Lock()
 	c.InUse = false
 	c.sinceNs = nowNs
-	c.LastUsedAt = c.rec.core.timeOf(nowNs)
+	c.LastUsedAt = used
 	if !keepConn {
 		c.Conn = nil
 	}
+	if c.borrow != nil && c.borrow.finalizes {
+		c.borrow.finalizes = false
+		runtime.SetFinalizer(c, nil)
+	}
 	c.mu.Unlock()
-	c.phase.Store(phase)
 }

@@ -150,6 +150,9 @@ func (c *core) retire() {
 	if c.clock != nil {
 		c.clock.remove(c)
 	}
+	if c.config.Logger != nil {
+		go c.writeLog() // the last lines; nobody tells of them any more
+	}
 	proc.keeper.look(c) // it finds that nothing is due any more
 	proc.leave(c)
 }

@@ -129,15 +129,14 @@ func (c *core) failure(a *answer) error {
 	return statusError(int(a.status))
 }
 
-// claim finds the record of a connection that this goroutine was given; nil when
-// it was taken away already, by CloseNow or as leaked.
+// claim finds the record of a connection that this goroutine was given to look
+// at; nil when it was taken away already, by CloseNow or as leaked.
 func claim(handle uint64) *record {
 	rec := records.get(handle)
-	if rec == nil {
-		return nil
+	if rec != nil {
+		rec.leaseNow.Load() // pairs with the store of whoever gave it back
+		rec.state.CompareAndSwap(recordIdle, recordLent)
 	}
-	rec.leaseNow.Load() // pairs with the store of whoever gave it back
-	rec.state.CompareAndSwap(recordIdle, recordLent)
 	return rec
 }
 
@@ -152,10 +151,11 @@ func (c *core) tooLate(lease uint64) error {
 
 // lend makes the object of a borrow.
 func (c *core) lend(a *answer, tag uint64) (*Connection, error) {
-	rec := claim(a.name)
+	rec := records.get(a.name)
 	if rec == nil {
 		return nil, c.tooLate(a.lease)
 	}
+	rec.leaseNow.Load() // pairs with the store of whoever gave it back
 	if a.reused != 0 {
 		rec.reuses++
 	}

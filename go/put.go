@@ -12,7 +12,7 @@ func (c *core) put(conn *Connection) error {
 	if conn == nil || conn.rec == nil || conn.rec.core != c {
 		return ErrInvalidConnection
 	}
-	if !conn.phase.CompareAndSwap(phaseLent, phaseEnding) {
+	if !conn.phase.CompareAndSwap(phaseLent, phaseOver) {
 		return conn.putAgain()
 	}
 	flags := 0
@@ -42,7 +42,7 @@ func (c *core) discard(conn *Connection) error {
 	if conn == nil || conn.rec == nil || conn.rec.core != c {
 		return ErrInvalidConnection
 	}
-	if !conn.phase.CompareAndSwap(phaseLent, phaseEnding) {
+	if !conn.phase.CompareAndSwap(phaseLent, phaseOver) {
 		return conn.putAgain()
 	}
 	return c.endLease(conn, ncpFlagDiscard, nil)
@@ -52,15 +52,16 @@ func (c *core) discard(conn *Connection) error {
 // says whatever C says.
 func (c *core) endLease(conn *Connection, flags int, err error) error {
 	rec := conn.rec
-	rec.state.CompareAndSwap(recordLent, recordIdle)
+	if rec.state.Load() == recordLent {
+		rec.state.CompareAndSwap(recordLent, recordIdle)
+	}
 	rec.leaseNow.Store(nil) // pairs with the load of whoever is lent it next
 	r := c.lib.release(conn.lease, flags, c.queue)
 	nowNs := r.nowNs
 	if c.clock != nil {
 		nowNs = c.nowNs()
 	}
-	conn.unwatch()
-	conn.over(phaseOver, nowNs, true)
+	conn.over(nowNs, true)
 	closeErr := c.afterRelease(&r, rec)
 	if c.closed.Load() {
 		c.broadcast()
@@ -99,8 +100,7 @@ func (c *core) closeByHolder(conn *Connection) error {
 	mine := records.remove(rec.handle) != nil // the CLOSE event finds nothing
 	rec.leaseNow.Store(nil)
 	status := c.lib.closeLease(conn.lease)
-	conn.unwatch()
-	conn.over(phaseClosed, c.nowNs(), false)
+	conn.over(c.nowNs(), false)
 	var err error
 	if mine {
 		err = c.closeHere(rec, ReasonDiscarded)
@@ -121,13 +121,12 @@ func (c *core) detach(conn *Connection) (net.Conn, error) {
 	if conn == nil || conn.rec == nil || conn.rec.core != c {
 		return nil, ErrInvalidConnection
 	}
-	if !conn.phase.CompareAndSwap(phaseLent, phaseEnding) {
+	if !conn.phase.CompareAndSwap(phaseLent, phaseOver) {
 		return nil, ErrInvalidConnection
 	}
 	rec := conn.rec
 	status := c.lib.detach(conn.lease)
-	conn.unwatch()
-	conn.over(phaseOver, c.nowNs(), status != ncpOk)
+	conn.over(c.nowNs(), status != ncpOk)
 	proc.drain()
 	if status != ncpOk {
 		return nil, statusError(status)

@@ -44,7 +44,7 @@ type link struct {
 // conn is the connection itself.
 func (rec *record) conn() net.Conn { return rec.link.Load().conn }
 
-// States of a record.
+// States of a record. One that is idle here and has a leaseNow is lent.
 const (
 	recordNew int32 = iota // OnCreated is to be called
 	recordIdle
