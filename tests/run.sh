@@ -22,6 +22,7 @@ PACKAGES=(
     clang libclang-rt-14-dev clang-format clang-tidy shellcheck
     libcmocka-dev libjansson-dev gcovr spin abigail-tools file strace valgrind
     redis-server nginx-light:nginx openssl libssl-dev
+    libnginx-mod-http-lua lua-cjson wrk
     ruby ruby-dev lua-socket lua-check:luacheck
 )
 COVERAGE_AT_LEAST=90
