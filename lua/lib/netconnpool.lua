@@ -146,7 +146,7 @@ netconnpool.loop = loop.new
 -- Whether a value is a lease.
 netconnpool.is_lease = leases.is
 
--- Every option: {name =, type =, unit =, help =, runtime =}.
+-- Every option: {name =, type =, unit =, help =, runtime =, default =, min =, max =}.
 netconnpool.options = config.options
 
 -- Every counter: {name =, unit =, help =, kind =}.
@@ -157,6 +157,38 @@ netconnpool.collect = keeper.collect
 
 local reason = ffi.new("char[256]")
 local fd_out = ffi.new("int[1]")
+
+local protocol_out, ip_out = ffi.new("int[1]"), ffi.new("int[1]")
+
+-- What a descriptor is: "TCP", "UDP" or "Unknown", and "IPv4", "IPv6" or "Unknown".
+function netconnpool.fd_detect(fd)
+    local status = C.ncp_fd_detect(fd, protocol_out, ip_out)
+    if status ~= constants.NCP_OK then
+        return errors.result(status)
+    end
+    return ffi.string(C.ncp_protocol_text(protocol_out[0])),
+        ffi.string(C.ncp_ip_text(ip_out[0]))
+end
+
+-- Whether the connection of a descriptor is alive; consumes nothing, never waits.
+function netconnpool.fd_alive(fd)
+    return C.ncp_fd_alive(fd) == 1
+end
+
+-- Whether a datagram waits in a UDP socket; consumes nothing.
+function netconnpool.udp_has_data(fd)
+    return C.ncp_udp_has_data(fd) == 1
+end
+
+-- Drops the datagrams that wait in a UDP socket, for at most `ms` milliseconds and at
+-- most `max` of them (0: 100 each): how many; or nil, error, "again" when some are left.
+function netconnpool.udp_drain(fd, ms, max)
+    local status = C.ncp_udp_drain(fd, ms or 0, max or 0, fd_out)
+    if status ~= constants.NCP_OK then
+        return errors.result(status)
+    end
+    return fd_out[0]
+end
 
 -- Whether a target can be dialed: true; or nil and what is wrong.
 function netconnpool.check_target(target)

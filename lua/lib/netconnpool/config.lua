@@ -174,12 +174,27 @@ function config.make(handle)
     return pool_out[0]
 end
 
--- Every option of the library: {{name =, type =, unit =, help =, runtime =}, ...}.
-function config.options()
+local range_out = ffi.new("int64_t[3]")
+
+-- Default and range of a numeric option; nothing for a text.
+local function range_of(option, mode)
+    local status = C.ncp_option_range(option, mode, range_out, range_out + 1,
+        range_out + 2)
+    if status ~= OK then
+        return nil
+    end
+    return tonumber(range_out[0]), tonumber(range_out[1]), tonumber(range_out[2])
+end
+
+-- Every option of the library: {{name =, type =, unit =, help =, runtime =, default =,
+-- min =, max =}, ...}; the default is that of a mode, by default of the client.
+function config.options(mode)
     local list = {}
     for index, name in ipairs(option_names()) do
         C.ncp_option_at(index - 1, option_out)
         local option = option_out[0]
+        local default, min, max = range_of(option,
+            mode_of({mode = mode}) or constants.NCP_MODE_CLIENT)
         list[index] = {
             name = name,
             option = option,
@@ -187,6 +202,9 @@ function config.options()
             unit = ffi.string(C.ncp_option_unit(option)),
             help = ffi.string(C.ncp_option_help(option)),
             runtime = C.ncp_option_runtime(option) == 1,
+            default = default,
+            min = min,
+            max = max,
         }
     end
     return list
