@@ -557,7 +557,7 @@ struct ncp__latency {
 };
 
 struct ncp__percentiles {
-    uint64_t p50_ns, p95_ns, p99_ns;
+    uint64_t p50_ns, p95_ns, p99_ns, max_ns;
 };
 
 void ncp__latency_init(struct ncp__latency *latency, uint32_t window);
@@ -2832,11 +2832,11 @@ void ncp__latency_record(struct ncp__latency *latency, uint64_t ns,
 
     if (filled >= latency->window)
         turn_over(latency, turn);
+    note_max(latency, ns);
     atomic_fetch_add_explicit(&latency->bins[turn][bin_of(ns)], weight,
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&latency->total_ns, ns * weight,
                               memory_order_relaxed);
-    note_max(latency, ns);
 }
 
 static uint64_t bin_count(const struct ncp__latency *latency, uint32_t bin)
@@ -2860,6 +2860,12 @@ static uint64_t percentile(const uint64_t *counts, uint64_t sum,
     return 0;
 }
 
+/* The middle of a bin may lie above the largest value in it. */
+static uint64_t at_most__engine_latency(uint64_t ns, uint64_t max_ns)
+{
+    return ns < max_ns ? ns : max_ns;
+}
+
 struct ncp__percentiles
 ncp__latency_percentiles(const struct ncp__latency *latency)
 {
@@ -2870,9 +2876,13 @@ ncp__latency_percentiles(const struct ncp__latency *latency)
         counts[bin] = bin_count(latency, bin);
         sum += counts[bin];
     }
-    return (struct ncp__percentiles){percentile(counts, sum, 50),
-                                     percentile(counts, sum, 95),
-                                     percentile(counts, sum, 99)};
+    /* Last: the largest is noted before its bin is counted. */
+    uint64_t max_ns =
+        atomic_load_explicit(&latency->max_ns, memory_order_relaxed);
+    return (struct ncp__percentiles){
+        at_most__engine_latency(percentile(counts, sum, 50), max_ns),
+        at_most__engine_latency(percentile(counts, sum, 95), max_ns),
+        at_most__engine_latency(percentile(counts, sum, 99), max_ns), max_ns};
 }
 
 /* -------------------------------------------------------- engine/leave.c */
@@ -4036,7 +4046,7 @@ static void view_idle_locked(const struct ncp__engine *engine,
     }
 }
 
-static void at_most(uint64_t *value, uint64_t limit)
+static void at_most__engine_tally(uint64_t *value, uint64_t limit)
 {
     if (*value > limit)
         *value = limit;
@@ -4044,11 +4054,11 @@ static void at_most(uint64_t *value, uint64_t limit)
 
 static void keep_limit(struct idle_view *view, uint64_t limit)
 {
-    at_most(&view->all, limit);
-    at_most(&view->tcp, limit);
-    at_most(&view->udp, limit - view->tcp);
-    at_most(&view->ipv4, limit);
-    at_most(&view->ipv6, limit - view->ipv4);
+    at_most__engine_tally(&view->all, limit);
+    at_most__engine_tally(&view->tcp, limit);
+    at_most__engine_tally(&view->udp, limit - view->tcp);
+    at_most__engine_tally(&view->ipv4, limit);
+    at_most__engine_tally(&view->ipv6, limit - view->ipv4);
 }
 
 /* Chunks are read one after the other, so a connection may be counted idle in
@@ -4140,8 +4150,7 @@ static void times(const struct ncp__engine *engine, uint64_t *v)
 
     v[NCP_COUNTER_TOTAL_GET_TIME] = total;
     v[NCP_COUNTER_AVERAGE_GET_TIME] = successful == 0 ? 0 : total / successful;
-    v[NCP_COUNTER_MAX_GET_TIME] =
-        atomic_load_explicit(&latency->max_ns, memory_order_relaxed);
+    v[NCP_COUNTER_MAX_GET_TIME] = percentiles.max_ns;
     v[NCP_COUNTER_P50_GET_TIME] = percentiles.p50_ns;
     v[NCP_COUNTER_P95_GET_TIME] = percentiles.p95_ns;
     v[NCP_COUNTER_P99_GET_TIME] = percentiles.p99_ns;
@@ -4761,8 +4770,9 @@ void ncp__pull_forked(ncp_pool *pool);
 /* A closed pool needs no dials and checks that nobody has begun. */
 void ncp__pull_drop_needless(ncp_pool *pool);
 
-/* A lease that is ended while its check (check_on_borrow) is not answered. */
-void ncp__pull_drop_check(ncp_pool *pool, ncp_lease lease);
+/* A lease that ends while the host looks at it (CHECK, BORROW): its get is over,
+ * with this status. False, and nothing, for other leases. */
+bool ncp__pull_drop_check(ncp_pool *pool, ncp_lease lease, int status);
 
 /* ------------------------------------------------------------------ push.c */
 
@@ -5756,8 +5766,11 @@ bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
     uint64_t now_ns = ncp__engine_now(engine);
 
     ncp__engine_lock(engine);
-    bool ours =
-        ncp__take_away_locked(engine, index, generation, state, now_ns, &acts);
+    /* While the host looks at it the borrow has not begun. */
+    bool begun = (atomic_load_explicit(&slot->flags, memory_order_relaxed) &
+                  NCP__FLAG_BORROW_CHECK) == 0;
+    bool ours = begun && ncp__take_away_locked(engine, index, generation, state,
+                                               now_ns, &acts);
     if (ours) {
         slot->reason = (uint8_t)reason;
         ncp__slot_view(copy, slot); /* the borrower may put it any moment */
@@ -6417,7 +6430,7 @@ static int put_closing(ncp_pool *pool, ncp_lease lease)
     uint32_t index;
 
     ncp__pool_hold(pool);
-    ncp__pull_drop_check(pool, lease);
+    (void)ncp__pull_drop_check(pool, lease, NCP_ECANCELED);
     int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__IDLE, &index);
     rc =
         rc == NCP_OK ? put_owned(pool, index) : put_odd(pool, lease, index, rc);
@@ -6435,7 +6448,7 @@ int ncp_pool_put(ncp_pool *pool, ncp_lease lease)
     if (NCP__UNLIKELY(ncp__engine_closed(&pool->engine)))
         return put_closing(pool, lease);
     if (NCP__UNLIKELY((pool->borrow_work & NCP__BORROW_ASK) != 0))
-        ncp__pull_drop_check(pool, lease);
+        (void)ncp__pull_drop_check(pool, lease, NCP_ECANCELED);
     int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__IDLE, &index);
     if (NCP__UNLIKELY(rc != NCP_OK))
         return put_odd(pool, lease, index, rc);
@@ -6446,7 +6459,7 @@ static int discard(ncp_pool *pool, ncp_lease lease, int reason)
 {
     uint32_t index;
 
-    ncp__pull_drop_check(pool, lease);
+    (void)ncp__pull_drop_check(pool, lease, NCP_ECANCELED);
     int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__CLOSING, &index);
     if (rc != NCP_OK)
         return put_odd(pool, lease, index, rc);
@@ -8734,10 +8747,15 @@ void ncp__pool_take_away_all(ncp_pool *pool)
         struct ncp__slot copy;
         uint64_t word = atomic_load_explicit(
             &ncp__engine_slot(engine, index)->word, memory_order_acquire);
-        if (ncp__word_state(word) == NCP__LEASED)
-            (void)ncp__conn_take_away(pool, index, ncp__word_generation(word),
-                                      NCP__TAKEN, NCP_REASON_POOL_CLOSED,
-                                      &copy);
+        if (ncp__word_state(word) != NCP__LEASED)
+            continue;
+        uint64_t generation = ncp__word_generation(word);
+        ncp_lease lease = ncp__token(generation, index);
+        if (ncp__pull_drop_check(pool, lease, NCP_ECLOSED))
+            (void)ncp__lease_discard(pool, lease, NCP_REASON_POOL_CLOSED);
+        else
+            (void)ncp__conn_take_away(pool, index, generation, NCP__TAKEN,
+                                      NCP_REASON_POOL_CLOSED, &copy);
     }
 }
 
@@ -9404,6 +9422,11 @@ static int ask_host(ncp_pool *pool, struct ncp__waiter *waiter, int type,
 /* The connection is the caller's. */
 static int lend__pool_pull(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out)
 {
+    struct ncp__slot *slot = ncp__engine_slot(&pool->engine, waiter->slot);
+
+    if (waiter->outcome != NCP_EVENT_CONN) /* the borrow begins now */
+        atomic_store_explicit(&slot->touched_ns, ncp__engine_now(&pool->engine),
+                              memory_order_relaxed);
     fill_conn(out, pool, waiter, NCP_EVENT_CONN);
     ncp__engine_count_end(&pool->engine, waiter, NCP_OK, !waiter->fresh);
     ncp__get_record(pool, waiter->since_ns, 1);
@@ -9950,16 +9973,16 @@ int ncp_pool_checked(ncp_pool *pool, ncp_lease lease, int healthy,
     return rc;
 }
 
-/* A lease whose check nobody will answer any more. */
-void ncp__pull_drop_check(ncp_pool *pool, ncp_lease lease)
+bool ncp__pull_drop_check(ncp_pool *pool, ncp_lease lease, int status)
 {
     struct ncp__waiter *waiter =
         pool->pull ? claim_borrow_check(pool, lease) : NULL;
 
     if (waiter == NULL)
-        return;
-    ncp__engine_count_end(&pool->engine, waiter, NCP_ECANCELED, false);
+        return false;
+    ncp__engine_count_end(&pool->engine, waiter, status, false);
     free_ticket(pool, waiter);
+    return true;
 }
 
 /* ------------------------------------------------------------------------ release */
@@ -12663,7 +12686,11 @@ static void judge_lease(ncp_pool *pool, const struct lease_view *lease)
     uint64_t timeout_ns = ncp__pool_option_ns(pool, NCP_OPTION_LEAK_TIMEOUT);
     uint64_t times =
         (uint64_t)ncp__pool_num(pool, NCP_OPTION_LEAK_EVICT_MULTIPLIER);
+    uint8_t flags =
+        atomic_load_explicit(&lease->slot->flags, memory_order_relaxed);
 
+    if ((flags & NCP__FLAG_BORROW_CHECK) != 0)
+        return; /* the host looks at it: nobody has it yet */
     if (lease->age_ns > timeout_ns && flag_leak(lease))
         note_leak(pool, lease);
     if (times != 0 && lease->age_ns > timeout_ns * times)

@@ -63,11 +63,11 @@ void ncp__latency_record(struct ncp__latency *latency, uint64_t ns,
 
     if (filled >= latency->window)
         turn_over(latency, turn);
+    note_max(latency, ns);
     atomic_fetch_add_explicit(&latency->bins[turn][bin_of(ns)], weight,
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&latency->total_ns, ns * weight,
                               memory_order_relaxed);
-    note_max(latency, ns);
 }
 
 static uint64_t bin_count(const struct ncp__latency *latency, uint32_t bin)
@@ -91,6 +91,12 @@ static uint64_t percentile(const uint64_t *counts, uint64_t sum,
     return 0;
 }
 
+/* The middle of a bin may lie above the largest value in it. */
+static uint64_t at_most(uint64_t ns, uint64_t max_ns)
+{
+    return ns < max_ns ? ns : max_ns;
+}
+
 struct ncp__percentiles
 ncp__latency_percentiles(const struct ncp__latency *latency)
 {
@@ -101,7 +107,11 @@ ncp__latency_percentiles(const struct ncp__latency *latency)
         counts[bin] = bin_count(latency, bin);
         sum += counts[bin];
     }
-    return (struct ncp__percentiles){percentile(counts, sum, 50),
-                                     percentile(counts, sum, 95),
-                                     percentile(counts, sum, 99)};
+    /* Last: the largest is noted before its bin is counted. */
+    uint64_t max_ns =
+        atomic_load_explicit(&latency->max_ns, memory_order_relaxed);
+    return (struct ncp__percentiles){
+        at_most(percentile(counts, sum, 50), max_ns),
+        at_most(percentile(counts, sum, 95), max_ns),
+        at_most(percentile(counts, sum, 99), max_ns), max_ns};
 }

@@ -24,7 +24,7 @@ struct ncp__latency {
 };
 
 struct ncp__percentiles {
-    uint64_t p50_ns, p95_ns, p99_ns;
+    uint64_t p50_ns, p95_ns, p99_ns, max_ns;
 };
 
 void ncp__latency_init(struct ncp__latency *latency, uint32_t window);

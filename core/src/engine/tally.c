@@ -143,8 +143,7 @@ static void times(const struct ncp__engine *engine, uint64_t *v)
 
     v[NCP_COUNTER_TOTAL_GET_TIME] = total;
     v[NCP_COUNTER_AVERAGE_GET_TIME] = successful == 0 ? 0 : total / successful;
-    v[NCP_COUNTER_MAX_GET_TIME] =
-        atomic_load_explicit(&latency->max_ns, memory_order_relaxed);
+    v[NCP_COUNTER_MAX_GET_TIME] = percentiles.max_ns;
     v[NCP_COUNTER_P50_GET_TIME] = percentiles.p50_ns;
     v[NCP_COUNTER_P95_GET_TIME] = percentiles.p95_ns;
     v[NCP_COUNTER_P99_GET_TIME] = percentiles.p99_ns;

@@ -82,8 +82,11 @@ bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
     uint64_t now_ns = ncp__engine_now(engine);
 
     ncp__engine_lock(engine);
-    bool ours =
-        ncp__take_away_locked(engine, index, generation, state, now_ns, &acts);
+    /* While the host looks at it the borrow has not begun. */
+    bool begun = (atomic_load_explicit(&slot->flags, memory_order_relaxed) &
+                  NCP__FLAG_BORROW_CHECK) == 0;
+    bool ours = begun && ncp__take_away_locked(engine, index, generation, state,
+                                               now_ns, &acts);
     if (ours) {
         slot->reason = (uint8_t)reason;
         ncp__slot_view(copy, slot); /* the borrower may put it any moment */

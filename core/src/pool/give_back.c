@@ -104,7 +104,7 @@ static int put_closing(ncp_pool *pool, ncp_lease lease)
     uint32_t index;
 
     ncp__pool_hold(pool);
-    ncp__pull_drop_check(pool, lease);
+    (void)ncp__pull_drop_check(pool, lease, NCP_ECANCELED);
     int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__IDLE, &index);
     rc =
         rc == NCP_OK ? put_owned(pool, index) : put_odd(pool, lease, index, rc);
@@ -122,7 +122,7 @@ int ncp_pool_put(ncp_pool *pool, ncp_lease lease)
     if (NCP__UNLIKELY(ncp__engine_closed(&pool->engine)))
         return put_closing(pool, lease);
     if (NCP__UNLIKELY((pool->borrow_work & NCP__BORROW_ASK) != 0))
-        ncp__pull_drop_check(pool, lease);
+        (void)ncp__pull_drop_check(pool, lease, NCP_ECANCELED);
     int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__IDLE, &index);
     if (NCP__UNLIKELY(rc != NCP_OK))
         return put_odd(pool, lease, index, rc);
@@ -133,7 +133,7 @@ static int discard(ncp_pool *pool, ncp_lease lease, int reason)
 {
     uint32_t index;
 
-    ncp__pull_drop_check(pool, lease);
+    (void)ncp__pull_drop_check(pool, lease, NCP_ECANCELED);
     int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__CLOSING, &index);
     if (rc != NCP_OK)
         return put_odd(pool, lease, index, rc);

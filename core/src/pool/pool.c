@@ -512,10 +512,15 @@ void ncp__pool_take_away_all(ncp_pool *pool)
         struct ncp__slot copy;
         uint64_t word = atomic_load_explicit(
             &ncp__engine_slot(engine, index)->word, memory_order_acquire);
-        if (ncp__word_state(word) == NCP__LEASED)
-            (void)ncp__conn_take_away(pool, index, ncp__word_generation(word),
-                                      NCP__TAKEN, NCP_REASON_POOL_CLOSED,
-                                      &copy);
+        if (ncp__word_state(word) != NCP__LEASED)
+            continue;
+        uint64_t generation = ncp__word_generation(word);
+        ncp_lease lease = ncp__token(generation, index);
+        if (ncp__pull_drop_check(pool, lease, NCP_ECLOSED))
+            (void)ncp__lease_discard(pool, lease, NCP_REASON_POOL_CLOSED);
+        else
+            (void)ncp__conn_take_away(pool, index, generation, NCP__TAKEN,
+                                      NCP_REASON_POOL_CLOSED, &copy);
     }
 }
 

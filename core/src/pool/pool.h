@@ -286,8 +286,9 @@ void ncp__pull_forked(ncp_pool *pool);
 /* A closed pool needs no dials and checks that nobody has begun. */
 void ncp__pull_drop_needless(ncp_pool *pool);
 
-/* A lease that is ended while its check (check_on_borrow) is not answered. */
-void ncp__pull_drop_check(ncp_pool *pool, ncp_lease lease);
+/* A lease that ends while the host looks at it (CHECK, BORROW): its get is over,
+ * with this status. False, and nothing, for other leases. */
+bool ncp__pull_drop_check(ncp_pool *pool, ncp_lease lease, int status);
 
 /* ------------------------------------------------------------------ push.c */
 

@@ -482,6 +482,11 @@ static int ask_host(ncp_pool *pool, struct ncp__waiter *waiter, int type,
 /* The connection is the caller's. */
 static int lend(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out)
 {
+    struct ncp__slot *slot = ncp__engine_slot(&pool->engine, waiter->slot);
+
+    if (waiter->outcome != NCP_EVENT_CONN) /* the borrow begins now */
+        atomic_store_explicit(&slot->touched_ns, ncp__engine_now(&pool->engine),
+                              memory_order_relaxed);
     fill_conn(out, pool, waiter, NCP_EVENT_CONN);
     ncp__engine_count_end(&pool->engine, waiter, NCP_OK, !waiter->fresh);
     ncp__get_record(pool, waiter->since_ns, 1);
@@ -1028,16 +1033,16 @@ int ncp_pool_checked(ncp_pool *pool, ncp_lease lease, int healthy,
     return rc;
 }
 
-/* A lease whose check nobody will answer any more. */
-void ncp__pull_drop_check(ncp_pool *pool, ncp_lease lease)
+bool ncp__pull_drop_check(ncp_pool *pool, ncp_lease lease, int status)
 {
     struct ncp__waiter *waiter =
         pool->pull ? claim_borrow_check(pool, lease) : NULL;
 
     if (waiter == NULL)
-        return;
-    ncp__engine_count_end(&pool->engine, waiter, NCP_ECANCELED, false);
+        return false;
+    ncp__engine_count_end(&pool->engine, waiter, status, false);
     free_ticket(pool, waiter);
+    return true;
 }
 
 /* ------------------------------------------------------------------------ release */

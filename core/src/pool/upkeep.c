@@ -297,7 +297,11 @@ static void judge_lease(ncp_pool *pool, const struct lease_view *lease)
     uint64_t timeout_ns = ncp__pool_option_ns(pool, NCP_OPTION_LEAK_TIMEOUT);
     uint64_t times =
         (uint64_t)ncp__pool_num(pool, NCP_OPTION_LEAK_EVICT_MULTIPLIER);
+    uint8_t flags =
+        atomic_load_explicit(&lease->slot->flags, memory_order_relaxed);
 
+    if ((flags & NCP__FLAG_BORROW_CHECK) != 0)
+        return; /* the host looks at it: nobody has it yet */
     if (lease->age_ns > timeout_ns && flag_leak(lease))
         note_leak(pool, lease);
     if (times != 0 && lease->age_ns > timeout_ns * times)
