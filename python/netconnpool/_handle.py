@@ -94,12 +94,12 @@ class Handle(Generic[C]):
     def __del__(self) -> None:
         if not self._c or lib.ncp_py_is_shut():
             return
-        if not self.is_closed:
-            text = f"a pool was not closed: {self!r}"
-            warnings.warn(text, ResourceWarning, 2, source=self)
+        forgotten = "" if self.is_closed else f"a pool was not closed: {self!r}"
         pool, self._c = self._c, ffi.NULL
         self._host.last_days()
         lib.ncp_pool_free(pool)
+        if forgotten:  # last, because a warning may be made an exception
+            warnings.warn(forgotten, ResourceWarning, 2, source=self)
 
     # ------------------------------------------------------------------- failures
 

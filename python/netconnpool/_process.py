@@ -17,7 +17,8 @@ def _at_exit() -> None:
     """Closes every pool, then lets nobody into Python any more: a thread of the
     library that came while the interpreter is taken apart would crash it. A dial
     that hangs is left behind; it ends with the process."""
-    pools = [pool._c for pool in list(_handle.living.values()) if pool._c]
+    alive = list(_handle.living.values())  # and so they stay, meanwhile
+    pools = [pool._c for pool in alive if pool._c]
     if pools:
         lib.ncp_py_close_all(ffi.new("ncp_pool *[]", pools), len(pools), CLOSE_MS)
     lib.ncp_py_shut()
