@@ -111,7 +111,7 @@ void ncp__queue_hush(ncp_queue *queue)
 void ncp__queue_unhush(ncp_queue *queue)
 {
     hushed = NULL;
-    if (queue == NULL)
+    if (queue == NULL || ncp_queue_ready(queue) == 0)
         return;
     pthread_mutex_lock(&queue->lock);
     if (!is_empty(queue))
