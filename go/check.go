@@ -1,6 +1,9 @@
 package netconnpool
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // checkIdle does a health check that C asked for. C itself notices when it
 // takes too long.
@@ -17,6 +20,7 @@ func (c *core) checkIdle(ev event) {
 	rec.checkedNs.Store(c.nowNs())
 	rec.state.CompareAndSwap(recordChecking, recordIdle)
 	c.lib.checked(ev.lease, healthy)
+	runtime.KeepAlive(c)
 	proc.drain()
 }
 

@@ -87,6 +87,7 @@ func (c *core) tick() {
 		c.lib.work()
 		proc.drain()
 	}
+	runtime.KeepAlive(c)
 	proc.drain()
 }
 
@@ -129,6 +130,7 @@ func (m *ManualClock) Next() (time.Duration, bool) {
 		if dueMs := c.lib.nextDueMs(); dueMs >= 0 {
 			next = sooner(next, fromMs(dueMs))
 		}
+		runtime.KeepAlive(c)
 	}
 	return next, next >= 0
 }

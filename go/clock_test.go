@@ -212,31 +212,45 @@ func TestPrewarmingIsWaitedFor(t *testing.T) {
 	want1(t, mustPool(t, config).PrewarmWait(ctx), context.Canceled)
 }
 
-// A hook that takes so long that its connection is taken away.
-func TestABorrowThatIsEvictedBeforeItBeganIsOver(t *testing.T) {
+// slowBorrow is a pool with one connection whose hook waits.
+func slowBorrow(t *testing.T) (pool *Pool, clock *ManualClock, went func(), done chan error) {
+	t.Helper()
 	release, began := make(chan struct{}), make(chan struct{})
-	f := &factory{}
-	config, clock := clocked(f, 1)
+	config, clock := clocked(nil2(), 1)
 	config.OnBorrow = func(net.Conn) {
 		close(began)
 		<-release
 	}
-	pool := mustPool(t, config)
-	done := make(chan error)
+	pool = mustPool(t, config)
+	done = make(chan error)
 	go func() {
-		_, err := pool.GetWithTimeout(background, -1)
+		conn, err := pool.GetWithTimeout(background, -1)
+		if err == nil {
+			err = pool.Put(conn)
+		}
 		done <- err
 	}()
 	<-began
-	clock.Advance(config.ConnectionLeakTimeout * 3)
-	eventually(t, "it was taken away", func() bool {
-		return pool.Stats().EvictedConnections == 1
-	})
-	close(release)
-	if err := <-done; err != ErrConnectionLeaked && err != ErrInvalidConnection {
-		t.Fatal(err)
-	}
+	return pool, clock, func() { close(release) }, done
+}
+
+func TestAConnectionThatAHookLooksAtIsNoLeak(t *testing.T) {
+	pool, clock, goOn, done := slowBorrow(t)
+	clock.Advance(time.Hour)
+	goOn()
+	want1(t, <-done, nil)
+	stats := pool.Stats()
+	want1(t, stats.LeakedConnections, int64(0))
+	want1(t, stats.InFlightGets, int64(0))
+}
+
+func TestCloseNowEndsAGetWhoseHookRuns(t *testing.T) {
+	pool, _, goOn, done := slowBorrow(t)
+	want1(t, pool.CloseNow(), nil)
+	goOn()
+	want1(t, <-done, ErrPoolClosed)
 	stats := pool.Stats()
 	want1(t, stats.InFlightGets, int64(0))
 	addsUp(t, stats)
+	want1(t, stats.CurrentConnections, int64(0))
 }

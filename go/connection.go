@@ -183,7 +183,9 @@ func (c *Connection) SetHealthy(healthy bool) error {
 	if c.rec == nil {
 		return nil
 	}
-	return statusError(c.rec.core.lib.setHealthy(c.lease, healthy))
+	status := c.rec.core.lib.setHealthy(c.lease, healthy)
+	runtime.KeepAlive(c)
+	return statusError(status)
 }
 
 func (c *Connection) now() time.Time {
@@ -267,6 +269,7 @@ func (c *Connection) SetTag(tag uint64) error {
 		return ErrInvalidConnection
 	}
 	status := c.rec.core.lib.setTag(c.lease, tag)
+	runtime.KeepAlive(c)
 	if status == ncpOk {
 		c.mu.Lock()
 		c.extra().tag = tag

@@ -14,7 +14,8 @@ import (
 //
 // Life: NewPool joins the process; after Close, when the last connection is back
 // and the last dial has ended, the core leaves it (retire). C gives the memory
-// back when the garbage collector finds that nobody refers to the core.
+// back when the garbage collector finds that nobody refers to the core. So whoever
+// calls C must refer to it (or to a Pool, a Connection) until C has returned.
 type core struct {
 	lib    libPool
 	queue  libQueue

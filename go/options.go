@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
 	"strconv"
 	"sync"
 )
@@ -339,5 +340,6 @@ func (p *Pool) Option(name string) (int64, error) {
 		return 0, ErrNotFound
 	}
 	value, status := p.core.lib.option(row.option)
+	runtime.KeepAlive(p)
 	return value, statusError(status)
 }

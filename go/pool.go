@@ -299,19 +299,29 @@ func (p *Pool) PrewarmWait(ctx context.Context) error {
 }
 
 // IsClosed reports whether the pool is closed.
-func (p *Pool) IsClosed() bool { return p.core.lib.isClosed() }
+func (p *Pool) IsClosed() bool {
+	closed := p.core.lib.isClosed()
+	runtime.KeepAlive(p)
+	return closed
+}
+
+func (p *Pool) count(ask func(libPool) int) int {
+	count := ask(p.core.lib)
+	runtime.KeepAlive(p)
+	return count
+}
 
 // ActiveCount is how many connections are borrowed.
-func (p *Pool) ActiveCount() int { return p.core.lib.activeCount() }
+func (p *Pool) ActiveCount() int { return p.count(libPool.activeCount) }
 
 // IdleCount is how many connections are idle, or being checked.
-func (p *Pool) IdleCount() int { return p.core.lib.idleCount() }
+func (p *Pool) IdleCount() int { return p.count(libPool.idleCount) }
 
 // WaitingCount is how many callers stand in line.
-func (p *Pool) WaitingCount() int { return p.core.lib.waitingCount() }
+func (p *Pool) WaitingCount() int { return p.count(libPool.waitingCount) }
 
 // DialingCount is how many dials are in progress.
-func (p *Pool) DialingCount() int { return p.core.lib.dialingCount() }
+func (p *Pool) DialingCount() int { return p.count(libPool.dialingCount) }
 
 // Name is Config.Name.
 func (p *Pool) Name() string { return p.core.name }

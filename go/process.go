@@ -46,31 +46,6 @@ func (p *process) openQueue() {
 	p.queue, p.alarmFile, p.alarm = queue, file, alarm
 }
 
-// watch puts a duplicate of a descriptor into the network poller of the
-// runtime: waiting for it then takes no thread.
-func watch(fd int) (*os.File, syscall.RawConn, error) {
-	syscall.ForkLock.RLock()
-	own, err := syscall.Dup(fd)
-	if err == nil {
-		syscall.CloseOnExec(own)
-	}
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		return nil, nil, os.NewSyscallError("dup", err)
-	}
-	if err := syscall.SetNonblock(own, true); err != nil {
-		syscall.Close(own)
-		return nil, nil, os.NewSyscallError("fcntl", err)
-	}
-	file := os.NewFile(uintptr(own), "netconnpool queue")
-	alarm, err := file.SyscallConn()
-	if err != nil {
-		file.Close()
-		return nil, nil, err
-	}
-	return file, alarm, nil
-}
-
 // joinLocked lets a pool have its events; the first one starts the goroutines.
 func (p *process) joinLocked(c *core) {
 	p.cores[c.lib] = c

@@ -1,6 +1,7 @@
 package netconnpool
 
 import (
+	"runtime"
 	"sync"
 	"time"
 )
@@ -205,6 +206,7 @@ func (c *core) stats() Stats {
 // Counters returns a snapshot by the names of the C library.
 func (p *Pool) Counters() Counters {
 	values := p.core.lib.stats()
+	runtime.KeepAlive(p)
 	counters := make(Counters, len(values))
 	for i, row := range libCounters() {
 		counters[row] = values[i]

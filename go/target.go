@@ -45,12 +45,6 @@ func (c *core) sizeBuffers(_, _ string, raw syscall.RawConn) error {
 	})
 }
 
-func setBuffer(fd uintptr, option, size int) {
-	if size > 0 {
-		_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, option, size)
-	}
-}
-
 // splitTarget takes a target apart that C found to be one.
 func splitTarget(target string) (network, address string) {
 	if strings.HasPrefix(target, "unix:") {

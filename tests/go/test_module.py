@@ -28,6 +28,12 @@ def test_the_module_passes_its_tests_with_the_oldest_go(run):
         env=gotools.environment(program))
 
 
+@pytest.mark.parametrize("system", ["windows", "darwin", "freebsd"])
+def test_without_cgo_it_compiles_for_other_systems(run, system):
+    run(gotools.go(), "build", ".", cwd=gotools.MODULE,
+        env=gotools.environment(CGO_ENABLED="0", GOOS=system))
+
+
 def test_without_cgo_everything_compiles_and_says_so(run, tmp_path):
     env = gotools.environment(CGO_ENABLED="0")
     run(gotools.go(), "build", "./...", cwd=gotools.MODULE, env=env)
@@ -62,3 +68,26 @@ func main() {
 		netconnpool.NewManualClock().Now(), netconnpool.ReasonHook)
 }
 """
+
+
+def test_the_program_of_the_document_compiles(run, tmp_path):
+    text = (gotools.SOURCE / "docs" / "go.md").read_text()
+    program = text.split("```go\n")[1].split("```")[0]
+    (tmp_path / "main.go").write_text(program)
+    (tmp_path / "go.mod").write_text(
+        "module document\n\ngo 1.19\n\n"
+        f"require {gotools.PATH} v0.0.0\n"
+        f"replace {gotools.PATH} => {gotools.MODULE}\n")
+    run(gotools.go(), "vet", ".", cwd=tmp_path, env=gotools.environment())
+
+
+def test_the_package_is_documented(run):
+    """Each exported symbol has a comment: the listing that go doc prints has a
+    text below each."""
+    text = run(gotools.go(), "doc", "-all", ".", cwd=gotools.MODULE,
+               env=gotools.environment())
+    lines = text.splitlines()
+    bare = [line for line, below in zip(lines, lines[1:] + [""])
+            if line.startswith("func ") and not below.startswith("    ")
+            and not line.endswith((",", "("))]
+    assert bare == []
