@@ -284,20 +284,25 @@ static int is_plain(PyObject *const *given, Py_ssize_t count, PyObject *names,
 }
 
 /* Reads the arguments of getconn() or connection(); what is not plain is read by
- * `method`, in Python. 0 on failure. */
+ * `method`, in Python. `kept` is what the request needs to live, or NULL. 0 on
+ * failure. */
 static int read_request(PyObject *self, const char *method,
                         PyObject *const *given, Py_ssize_t count,
-                        PyObject *names, struct request *request)
+                        PyObject *names, struct request *request,
+                        PyObject **kept)
 {
+    *kept = NULL;
     *request = (struct request){.timeout_ms = timeout_default};
     if (is_plain(given, count, names, request))
         return 1;
     PyObject *found = forward(self, method, given, count, names);
     if (found == NULL)
         return 0;
-    int is_read = PyArg_ParseTuple(
-        found, "iiLKKp", &request->protocol, &request->ip, &request->timeout_ms,
-        &request->cancel, &request->tag, &request->keeps);
+    int is_read =
+        PyArg_ParseTuple(found, "iiLKKpO", &request->protocol, &request->ip,
+                         &request->timeout_ms, &request->cancel, &request->tag,
+                         &request->keeps, kept);
+    *kept = is_read ? Py_NewRef(*kept) : NULL;
     Py_DECREF(found);
     return is_read;
 }
@@ -405,10 +410,13 @@ static PyObject *lender_getconn(PyObject *self, PyObject *const *given,
                                 Py_ssize_t count, PyObject *names)
 {
     struct request request;
+    PyObject *kept;
 
-    if (!read_request(self, "_wanted", given, count, names, &request))
+    if (!read_request(self, "_wanted", given, count, names, &request, &kept))
         return NULL;
-    return lend(self, &request);
+    PyObject *lease = lend(self, &request);
+    Py_XDECREF(kept);
+    return lease;
 }
 
 /* --------------------------------------------------------------------- returning */
@@ -445,6 +453,7 @@ static PyObject *lender_putconn(PyObject *self, PyObject *const *given,
 typedef struct {
     PyObject_HEAD PyObject *lender;
     PyObject *lease; /* NULL outside of the block */
+    PyObject *kept;  /* what the request needs to live, or NULL */
     struct request request;
 } block_object;
 
@@ -453,6 +462,7 @@ static int block_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(((block_object *)self)->lender);
     Py_VISIT(((block_object *)self)->lease);
+    Py_VISIT(((block_object *)self)->kept);
     return 0;
 }
 
@@ -460,6 +470,7 @@ static int block_clear(PyObject *self)
 {
     Py_CLEAR(((block_object *)self)->lender);
     Py_CLEAR(((block_object *)self)->lease);
+    Py_CLEAR(((block_object *)self)->kept);
     return 0;
 }
 
@@ -477,14 +488,19 @@ static PyObject *lender_connection(PyObject *self, PyObject *const *given,
                                    Py_ssize_t count, PyObject *names)
 {
     struct request request;
+    PyObject *kept;
 
-    if (!read_request(self, "_wanted_block", given, count, names, &request))
+    if (!read_request(self, "_wanted_block", given, count, names, &request,
+                      &kept))
         return NULL;
     block_object *block = PyObject_GC_New(block_object, block_type);
-    if (block == NULL)
+    if (block == NULL) {
+        Py_XDECREF(kept);
         return NULL;
+    }
     block->lender = Py_NewRef(self);
     block->lease = NULL;
+    block->kept = kept;
     block->request = request;
     PyObject_GC_Track(block);
     return (PyObject *)block;

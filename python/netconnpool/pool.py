@@ -41,6 +41,9 @@ WantedProtocol = Protocol | int | str | None
 WantedIp = Ip | int | str | None
 
 
+_Request = tuple[int, int, int, int, int, bool, "Cancel | None"]
+
+
 class Cancel:
     """Ends every get that carries it, now and later, in any number of pools."""
 
@@ -214,17 +217,26 @@ class Pool(_handle.Handle[C], _lease.Lender[C]):
         ip: WantedIp = None,
         tag: int = 0,
         cancel: Cancel | None = None,
-    ) -> tuple[int, int, int, int, int, bool]:
-        """The arguments of getconn() as the library takes them."""
+    ) -> _Request:
+        """The arguments of getconn() as the library takes them, and whether to
+        keep the connection in spite of an exception, and what has to live."""
         token = 0 if cancel is None else int(ffi.cast("uintptr_t", cancel._c))
-        limit = wanted_timeout(timeout)
-        return wanted_protocol(protocol), wanted_ip(ip), limit, token, tag, False
+        return (
+            wanted_protocol(protocol),
+            wanted_ip(ip),
+            wanted_timeout(timeout),
+            token,
+            tag,
+            False,
+            cancel,
+        )
 
     def _wanted_block(
         self, *given: Any, keep_on_error: bool = False, **named: Any
-    ) -> tuple[int, int, int, int, int, bool]:
+    ) -> _Request:
         """The arguments of connection()."""
-        return (*self._wanted(*given, **named)[:5], keep_on_error)
+        *request, _, cancel = self._wanted(*given, **named)
+        return (*request, keep_on_error, cancel)  # type: ignore[return-value]
 
     def _found(self, conn: Connection[C]) -> None:
         """Completes a connection that is not found by its token alone."""

@@ -158,6 +158,35 @@ def test_a_token_cancels_a_waiting_get(make, things):
     assert pool.idle_count == 1
 
 
+def test_a_block_keeps_its_token_alive(make, things):
+    pool = make(things)
+    cancel = netconnpool.Cancel()
+    known = weakref.ref(cancel)
+    block = pool.connection(cancel=cancel)
+    cancel.fire()
+    del cancel
+    gc.collect()
+    assert known() is not None
+    with pytest.raises(netconnpool.GetCanceled), block:
+        pass
+    del block
+    gc.collect()
+    assert known() is None
+
+
+def test_a_block_is_entered_by_one_at_a_time(make, things):
+    pool = make(things)
+    block = pool.connection()
+    with block as conn:
+        with pytest.raises(RuntimeError, match="entered already"), block:
+            pass
+        assert conn.number == 0
+    with block as conn:
+        assert conn.number == 0
+    with pytest.raises(TypeError):
+        type(block)()
+
+
 def test_the_snapshot_has_every_counter_in_seconds_and_fractions(make, things):
     pool = make(things, max_connections=4)
     with pool.connection(), pool.connection():
