@@ -42,7 +42,9 @@ func missingNeed(doc *document) string {
 	return ""
 }
 
-func runCase(doc object, where *trail) {
+// runCase returns the counters of the pools after the last step, by their names:
+// what languages are compared by.
+func runCase(doc object, where *trail) (finals map[string]any) {
 	keysOnly(doc, caseKeys, "case")
 	stage = newScene(doc)
 	stage.goroutines, stage.descriptors = runtime.NumGoroutine(), descriptorCount()
@@ -61,6 +63,7 @@ func runCase(doc object, where *trail) {
 			checkInvariants(p)
 		}
 		main.trail.pop()
+		finals = stage.counters()
 		main.trail.push("end")
 		stage.end(main.actor)
 		clock.end(main.actor)
@@ -68,6 +71,17 @@ func runCase(doc object, where *trail) {
 		checkResourcesGone(stage.goroutines, stage.descriptors)
 		main.trail.pop()
 	})
+	return finals
+}
+
+func (s *scene) counters() map[string]any {
+	all := map[string]any{}
+	for _, p := range s.pools {
+		if !p.freed {
+			all[p.name] = p.handle.counters()
+		}
+	}
+	return all
 }
 
 func clockOf(doc object) *manualClock {
@@ -104,8 +118,9 @@ func runDocument(doc *document) {
 	defer done()
 	checks.Store(0)
 	virtual := 0.0
+	finals := []map[string]any{}
 	for i, one := range doc.cases {
-		runCase(one, &trail{fmt.Sprintf("case %d", i)})
+		finals = append(finals, runCase(one, &trail{fmt.Sprintf("case %d", i)}))
 		if clock.virtual() {
 			virtual += clock.nowMs()
 		}
@@ -113,7 +128,8 @@ func runDocument(doc *document) {
 	verdictLock.Lock()
 	defer verdictLock.Unlock()
 	printVerdict(verdict{ID: doc.id, Result: "pass", Counters: map[string]any{
-		"cases": len(doc.cases), "checks": checks.Load(), "virtual_ms": virtual}})
+		"cases": len(doc.cases), "checks": checks.Load(), "virtual_ms": virtual,
+		"pools": finals}})
 }
 
 func run(path string) {
