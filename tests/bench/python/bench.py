@@ -7,6 +7,7 @@ its turn in each, so that what else the machine does hits them alike. A pool tha
 is not installed is shown as missing.
 """
 import argparse
+import functools
 import gc
 import json
 import os
@@ -107,7 +108,12 @@ def redis():
             pass
 
     pool = ConnectionPool(connection_class=Connection, max_connections=SIZE)
-    return pool.get_connection, pool.release, None
+    borrow = pool.get_connection
+    try:
+        pool.release(borrow())
+    except TypeError:  # before version 5 it wants to know what for
+        borrow = functools.partial(pool.get_connection, "PING")
+    return borrow, pool.release, None
 
 
 def psycopg_pool():
