@@ -24,7 +24,7 @@ if [ ! -x "$venv/bin/python" ]; then
     "$python" -m venv --system-site-packages "$venv"
 fi
 for rival in sqlalchemy redis 'psycopg[binary]' psycopg_pool urllib3; do
-    "$venv/bin/pip" install -q --disable-pip-version-check --retries 0 \
+    "$venv/bin/pip" install -q -U --disable-pip-version-check --retries 0 \
         --timeout 5 "$rival" >"$build/rivals.log" 2>&1 ||
         echo "cannot be installed: $rival" >&2
 done
