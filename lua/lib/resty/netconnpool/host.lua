@@ -52,6 +52,14 @@ end
 
 -- -------------------------------------------------------------------- dispatcher
 
+-- The dispatcher has to live on whatever happens.
+local function attempt(machine, name)
+    local ok, why = pcall(machine[name], machine)
+    if not ok then
+        ngx.log(ngx.ERR, "netconnpool: ", name, "(): ", tostring(why))
+    end
+end
+
 local function listen(self)
     local ok, why = self.channel:connect()
     if not ok then
@@ -61,11 +69,11 @@ local function listen(self)
     end
     self.listens = true
     repeat
-        self.machine:drain()
+        attempt(self.machine, "drain")
         ok = not self.leaving and self.channel:wait()
     until not ok
     self.listens = false
-    self.machine:drain()
+    attempt(self.machine, "drain")
     self.channel.sock:close()
 end
 
@@ -96,7 +104,7 @@ end
 
 function host:start(machine)
     self.machine = machine
-    self.timekeeper = timekeepers.new(function() machine:tick() end)
+    self.timekeeper = timekeepers.new(function() attempt(machine, "tick") end)
     local why
     self.channel, why = channels.new(machine.queue)
     if not self.channel then
