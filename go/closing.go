@@ -3,6 +3,7 @@ package netconnpool
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 )
 
 // closePool is Close: it returns when what was idle is closed.
@@ -145,7 +146,7 @@ func (c *core) watchLent() {
 // watchForLoss sets a finalizer, once, and drops our own reference.
 func (c *Connection) watchForLoss() {
 	c.mu.Lock()
-	set := c.phase.Load() == phaseLent && !c.extra().finalizes
+	set := atomic.LoadInt32(&c.phase) == phaseLent && !c.extra().finalizes
 	if set {
 		c.borrow.finalizes = true
 		runtime.SetFinalizer(c, (*Connection).lost)
@@ -159,7 +160,7 @@ func (c *Connection) watchForLoss() {
 
 // lost gives back what nobody can give back any more.
 func (c *Connection) lost() {
-	if c.phase.CompareAndSwap(phaseLent, phaseOver) {
+	if c.step(phaseLent, phaseOver) {
 		go func() {
 			defer func() { recover() }()
 			_ = c.rec.core.endLease(c, ncpFlagDiscard, nil)

@@ -40,7 +40,7 @@ type Connection struct {
 	// LeakDetected is true once it has been borrowed for too long.
 	LeakDetected bool
 
-	phase   atomic.Int32
+	phase   int32      // atomic
 	mu      sync.Mutex // guards the fields against the methods
 	rec     *record    // nil for a Connection of NewConnection
 	lease   uint64
@@ -68,6 +68,11 @@ const (
 // pools give.
 const firstOwnID = 1 << 48
 
+// step goes from one phase to another; false when it was not in the first.
+func (c *Connection) step(from, to int32) bool {
+	return atomic.CompareAndSwapInt32(&c.phase, from, to)
+}
+
 var lastOwnID atomic.Uint64
 
 // NewConnection wraps a connection that belongs to no pool: Put refuses it.
@@ -90,7 +95,7 @@ func newOwnConnection(conn net.Conn, onClose func() error,
 		IsHealthy:  true,
 		borrow:     &borrow{onClose: onClose},
 	}
-	c.phase.Store(phaseOwned)
+	c.phase = phaseOwned
 	return c
 }
 
@@ -299,10 +304,10 @@ func (c *Connection) Renew(conn net.Conn) error {
 // once, and a Put that follows is welcome and does nothing. Closing twice
 // answers nil.
 func (c *Connection) Close() error {
-	if c.phase.CompareAndSwap(phaseOwned, phaseOver) {
+	if c.step(phaseOwned, phaseOver) {
 		return c.closeOwn()
 	}
-	if c.phase.CompareAndSwap(phaseLent, phaseClosed) {
+	if c.step(phaseLent, phaseClosed) {
 		return c.rec.core.closeByHolder(c)
 	}
 	return nil

@@ -71,7 +71,7 @@ func (c *core) follow(ctx context.Context, a answer, tag uint64) (*Connection,
 		switch {
 		case a.kind == ncpEventPending:
 			var err error
-			if a, err = c.standInLine(ctx, a.name); err != nil {
+			if a, err = c.standInLine(ctx, &a); err != nil {
 				return nil, err
 			}
 		case a.kind == ncpEventConn:
@@ -91,30 +91,40 @@ func (c *core) follow(ctx context.Context, a answer, tag uint64) (*Connection,
 
 // standInLine waits until the ticket is decided or the context ends; exactly
 // one of the two happens.
-func (c *core) standInLine(ctx context.Context, ticket uint64) (answer, error) {
+func (c *core) standInLine(ctx context.Context, pending *answer) (a answer,
+	err error) {
 	w := waiters.Get().(*waiter)
-	line.stand(c.lib, ticket, w)
-	proc.drain() // a dial may have been asked for
-	var a answer
-	select {
-	case a = <-w.ch:
-		waiters.Put(w)
-		return a, nil
-	case <-ctx.Done():
+	line.stand(c.lib, pending.name, w)
+	if pending.ready != 0 {
+		proc.drain() // a dial may have been asked for
 	}
-	err := ctx.Err()
+	done := ctx.Done()
+	if done == nil {
+		a = <-w.ch // cheaper than select
+	} else {
+		select {
+		case a = <-w.ch:
+		case <-done:
+			a, err = c.giveUp(ctx, pending.name, w)
+		}
+	}
+	waiters.Put(w)
+	return a, err
+}
+
+// giveUp leaves the line, unless the ticket was decided before that.
+func (c *core) giveUp(ctx context.Context, ticket uint64, w *waiter) (a answer,
+	err error) {
+	err = ctx.Err()
 	status := ncpEcanceled
 	if err == context.DeadlineExceeded {
 		status, err = ncpEtimeout, ErrGetConnectionTimeout
 	}
-	if c.lib.abandon(ticket, status) == ncpOk {
-		line.leave(c.lib, ticket)
-		waiters.Put(w)
-		return a, err
+	if c.lib.abandon(ticket, status) != ncpOk {
+		return <-w.ch, nil
 	}
-	a = <-w.ch // it was decided before
-	waiters.Put(w)
-	return a, nil
+	line.leave(c.lib, ticket)
+	return a, err
 }
 
 // failure is the error of a get that failed. The user's own come back as the
@@ -125,6 +135,12 @@ func (c *core) failure(a *answer) error {
 			rethrow(err)
 			return err
 		}
+	}
+	if a.status == ncpOk {
+		return ErrInvalidConnection // there is no such answer
+	}
+	if a.status == ncpEinvalidconn && c.closed.Load() {
+		return ErrPoolClosed // CloseNow took it away while a hook looked at it
 	}
 	return statusError(int(a.status))
 }
@@ -174,6 +190,7 @@ func (c *core) lend(a *answer, tag uint64) (*Connection, error) {
 		IsHealthy:  true,
 		InUse:      true,
 		ReuseCount: rec.reuses,
+		phase:      phaseLent,
 		rec:        rec,
 		lease:      a.lease,
 		sinceNs:    nowNs,
@@ -181,7 +198,6 @@ func (c *core) lend(a *answer, tag uint64) (*Connection, error) {
 	if checkedNs := rec.checkedNs.Load(); checkedNs != 0 {
 		conn.LastHealthCheckAt = c.timeOf(checkedNs)
 	}
-	conn.phase.Store(phaseLent)
 	if tag != 0 {
 		conn.borrow = &borrow{tag: tag}
 	}

@@ -49,7 +49,8 @@ type answer struct {
 	name   uint64 // of PENDING the ticket, else the handle
 	number int64  // of a failure the code, else milliseconds
 	nowNs  int64  // for CONN
-	_      [3]int64
+	ready  int64  // for PENDING: 1 when the queue has events
+	_      [2]int64
 }
 
 // A released is what giving back says: the status of the put, the time, and at

@@ -12,7 +12,7 @@ func (c *core) put(conn *Connection) error {
 	if conn == nil || conn.rec == nil || conn.rec.core != c {
 		return ErrInvalidConnection
 	}
-	if !conn.phase.CompareAndSwap(phaseLent, phaseOver) {
+	if !conn.step(phaseLent, phaseOver) {
 		return conn.putAgain()
 	}
 	flags := 0
@@ -31,7 +31,7 @@ func (c *core) put(conn *Connection) error {
 
 // putAgain answers a Put of a borrow that has ended. After Close one is welcome.
 func (conn *Connection) putAgain() error {
-	if conn.phase.CompareAndSwap(phaseClosed, phaseOver) {
+	if conn.step(phaseClosed, phaseOver) {
 		return nil
 	}
 	return ErrInvalidConnection
@@ -42,7 +42,7 @@ func (c *core) discard(conn *Connection) error {
 	if conn == nil || conn.rec == nil || conn.rec.core != c {
 		return ErrInvalidConnection
 	}
-	if !conn.phase.CompareAndSwap(phaseLent, phaseOver) {
+	if !conn.step(phaseLent, phaseOver) {
 		return conn.putAgain()
 	}
 	return c.endLease(conn, ncpFlagDiscard, nil)
@@ -121,7 +121,7 @@ func (c *core) detach(conn *Connection) (net.Conn, error) {
 	if conn == nil || conn.rec == nil || conn.rec.core != c {
 		return nil, ErrInvalidConnection
 	}
-	if !conn.phase.CompareAndSwap(phaseLent, phaseOver) {
+	if !conn.step(phaseLent, phaseOver) {
 		return nil, ErrInvalidConnection
 	}
 	rec := conn.rec

@@ -28,7 +28,8 @@ struct ncpgo_answer {
     uint64_t name;  /* PENDING: the ticket, else the handle */
     int64_t number; /* of a failure the code, else timeout_ms */
     int64_t now_ns; /* CONN: ncpgo_now_ns() */
-    int64_t spare[3];
+    int64_t ready;  /* PENDING: whether the queue has events */
+    int64_t spare[2];
 };
 
 /* What a release says, and the event that came with it, if any. */
@@ -94,7 +95,11 @@ ncpgo_acquire(uintptr_t pool, uintptr_t queue, int protocol, int ip,
     ncp_event event;
     int status = ncp_pool_acquire((ncp_pool *)pool, (ncp_queue *)queue,
                                   protocol, ip, timeout_ms, tag, flags, &event);
-    return ncpgo_answer_of(status, &event);
+    struct ncpgo_answer answer = ncpgo_answer_of(status, &event);
+
+    if (event.type == NCP_EVENT_PENDING)
+        answer.ready = ncp_queue_ready((ncp_queue *)queue);
+    return answer;
 }
 
 static inline struct ncpgo_answer ncpgo_checked(ncp_pool *pool, uint64_t lease,
