@@ -26,8 +26,10 @@ local value_out = ffi.new("uint64_t[1]")
 function lease.new(pool, number, connection)
     local self = {pool, number, connection}
     setmetatable(self, lease) -- a call of its own, which the compiler can go through
-    connection.lease = number
+    -- In this order: the keeper may come in between, and a number without a holder is
+    -- a lease that was lost.
     connection.holder[1] = self
+    connection.lease = number
     return self
 end
 
