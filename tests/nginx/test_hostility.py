@@ -23,6 +23,24 @@ def test_under_a_collector_at_full_speed_nothing_is_lost(nginx, peer):
     assert counted["created"] <= 3
 
 
+def test_the_collector_takes_nothing_away_from_who_borrows(nginx, peer):
+    """Compiled code that borrows and gives back, met by the end of many cycles."""
+    one = nginx({**LOCATIONS, "/loop": POOL + """
+        local function once()           -- as a request does
+            local lease = assert(pool:acquire(1000))
+            assert(lease:is_out(), "it was taken away")
+            assert(lease:put())
+        end
+        for _ = 1, 20000 do ngx.thread.wait(ngx.thread.spawn(once)) end
+        ngx.say(pool:stats().lost)
+    """}, init_worker="collectgarbage('setpause', 100) " + opening(
+        peer, max_connections=64, max_idle_connections=64, min_connections=64,
+        idle_order="fifo"))
+    assert wait_for(lambda: stats(one)["idle"] == 64)
+    for _ in range(5):
+        assert one.text("/loop") == "0"
+
+
 def test_without_the_compiler_it_is_the_same_pool(nginx, peer):
     one = nginx(LOCATIONS, init_worker="jit.off() " + opening(peer))
     replies = at_once(one, [f"/get?text=i{i}" for i in range(60)], threads=8)
