@@ -3,6 +3,7 @@ package netconnpool
 import (
 	"context"
 	"net"
+	"reflect"
 	"sync"
 	"time"
 )
@@ -15,11 +16,17 @@ func (c *core) accept(ctx context.Context) (net.Conn, error) {
 // acceptOne is the Acceptor of a configuration that has none. It ends with its
 // context and takes no client for nobody.
 func acceptOne(ctx context.Context, listener net.Listener) (net.Conn, error) {
+	if !reflect.TypeOf(listener).Comparable() {
+		listener = &keyListener{listener} // the tables need a key
+	}
 	if d, ok := listener.(deadliner); ok {
 		return acceptUntil(ctx, listener, d)
 	}
 	return acceptors.accept(ctx, listener)
 }
+
+// A keyListener stands for a listener that is no key of a map.
+type keyListener struct{ net.Listener }
 
 // A deadliner is a listener whose Accept can be ended.
 type deadliner interface{ SetDeadline(time.Time) error }
@@ -31,12 +38,14 @@ const acceptSlice = 100 * time.Millisecond
 
 func acceptUntil(ctx context.Context, listener net.Listener, d deadliner) (
 	net.Conn, error) {
+	deadlines.use(listener)
+	defer deadlines.leave(listener, d)
 	done := make(chan struct{})
 	defer close(done)
 	go func() {
 		select {
 		case <-ctx.Done():
-			_ = d.SetDeadline(time.Now())
+			deadlines.interrupt(listener, d)
 		case <-done:
 		}
 	}()
@@ -54,6 +63,40 @@ func acceptUntil(ctx context.Context, listener net.Listener, d deadliner) (
 		if timeout, ok := err.(net.Error); !ok || !timeout.Timeout() {
 			return nil, err
 		}
+	}
+}
+
+// deadlines counts who accepts with deadlines from a listener: the last one takes
+// them back, for the listener is the user's.
+var deadlines = deadlineTable{users: make(map[net.Listener]int)}
+
+type deadlineTable struct {
+	mu    sync.Mutex
+	users map[net.Listener]int // guarded by mu
+}
+
+func (t *deadlineTable) use(listener net.Listener) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.users[listener]++
+}
+
+// interrupt ends an Accept, unless nobody of us is in one any more.
+func (t *deadlineTable) interrupt(listener net.Listener, d deadliner) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.users[listener] > 0 {
+		_ = d.SetDeadline(time.Now())
+	}
+}
+
+func (t *deadlineTable) leave(listener net.Listener, d deadliner) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.users[listener]--
+	if t.users[listener] == 0 {
+		delete(t.users, listener)
+		_ = d.SetDeadline(time.Time{})
 	}
 }
 

@@ -25,7 +25,6 @@ type core struct {
 
 	// Timeout of Get; changes with Set.
 	getTimeoutMs atomic.Int64
-	borrowHooks  bool
 	returnHooks  bool
 	failsOne     atomic.Bool // dial_policy: an error is told once
 
@@ -43,7 +42,7 @@ type core struct {
 	records  map[*record]struct{} // guarded by mu
 	evicted  map[uint64]*record   // whose LEAK event is to come; guarded by mu
 	jobs     int                  // dials that run; guarded by mu
-	closing  int                  // connections being closed by nobody in particular; guarded by mu
+	closing  int                  // what others close for Close; guarded by mu
 	closeErr error                // the first of Close; guarded by mu
 	retired  bool                 // guarded by mu
 }
@@ -59,13 +58,16 @@ func newCore(config *Config) (*core, error) {
 		name:        config.Name,
 		config:      *config,
 		clock:       config.Clock,
-		borrowHooks: config.OnBorrow != nil || config.BorrowHook != nil,
 		returnHooks: config.OnReturn != nil || config.ReturnHook != nil,
 		changed:     make(chan struct{}),
 		records:     make(map[*record]struct{}),
 	}
 	c.dialing, c.stop = context.WithCancel(context.Background())
-	return c, c.open(lib)
+	if err := c.open(lib); err != nil {
+		c.stop()
+		return nil, err
+	}
+	return c, nil
 }
 
 // open makes the pool of C. Its first events may be there before the process

@@ -95,6 +95,9 @@ func (c *core) close(conn net.Conn, reason CloseReason) error {
 func (c *core) closeHere(rec *record, reason CloseReason) error {
 	rec.state.Store(recordClosed)
 	rec.markTaken(reason)
+	if reason == ReasonLeaked {
+		c.keepEvicted(rec)
+	}
 	defer c.forget(rec)
 	return c.close(rec.conn(), reason)
 }
@@ -106,9 +109,6 @@ func (c *core) startClose(rec *record, reason CloseReason) {
 		return
 	}
 	rec.state.Store(recordClosed)
-	if reason == ReasonLeaked {
-		c.keepEvicted(rec)
-	}
 	go c.closeRecord(rec, reason)
 }
 
@@ -182,8 +182,12 @@ func (c *core) leakedRecord(ev *event, evicted bool) *record {
 	return rec
 }
 
-// keepEvicted keeps a record until its LEAK event, if that is still to come.
+// keepEvicted keeps a record until its LEAK event, if that is still to come and
+// somebody wants to hear of it.
 func (c *core) keepEvicted(rec *record) {
+	if c.config.OnLeak == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if rec.evictionTold {

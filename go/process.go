@@ -140,13 +140,17 @@ func (p *process) drainClosing(c *core) {
 	})
 }
 
+// How often take looks: a caller has work of his own, and the dispatcher has been
+// woken too.
+const drainRounds = 8
+
 // take empties the queue. What `mine` does not want is handled as usual.
 func (p *process) take(mine func(*event) bool) {
 	if !p.queue.ready() {
 		return
 	}
 	buffer := buffers.Get().(*eventBuffer)
-	for p.queue.ready() {
+	for round := 0; round < drainRounds && p.queue.ready(); round++ {
 		count := p.queue.poll(buffer.events[:])
 		kicked := false
 		for i := range buffer.events[:count] {

@@ -311,7 +311,11 @@ func TestAServerLendsItsClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again.Close()
+	defer again.Close()
+	eventually(t, "the pool accepts no more", func() bool { return ours() == 0 })
+	accepted, err := listener.Accept() // and has no deadline of ours
+	want1(t, err, nil)
+	accepted.Close()
 }
 
 // A listener without deadlines, as those of package tls are.
