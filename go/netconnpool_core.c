@@ -5303,7 +5303,8 @@ uint64_t ncp_manual_clock(void *user)
 struct ncp_cancel {
     atomic_bool fired;
     struct ncp__cancel_entry *entries; /* guarded by `lock` */
-    ncp_poll_fn poll;                  /* set before the token is used */
+    unsigned forks;   /* how many there had been when `entries` was in use */
+    ncp_poll_fn poll; /* set before the token is used */
     void *poll_user;
     uint64_t poll_interval_ns;
 };
@@ -5311,6 +5312,7 @@ struct ncp_cancel {
 /* One lock for all tokens: it is taken only by gets that carry one and have to
  * wait. Before the engine's lock. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned forks; /* of this process's line; guarded by `lock` */
 
 int ncp_cancel_new(ncp_cancel **out)
 {
@@ -5358,10 +5360,19 @@ uint64_t ncp__cancel_look_again(const ncp_cancel *cancel, uint64_t now_ns,
     return now_ns + cancel->poll_interval_ns;
 }
 
+/* In a child the gets of the parent's threads are no more. */
+static void forget_parents_gets(ncp_cancel *cancel)
+{
+    if (cancel->forks != forks)
+        cancel->entries = NULL;
+    cancel->forks = forks;
+}
+
 static void add__pool_cancel(struct ncp__cancel_entry *entry)
 {
     ncp_cancel *cancel = entry->cancel;
 
+    forget_parents_gets(cancel);
     entry->previous = NULL;
     entry->next = cancel->entries;
     if (cancel->entries != NULL)
@@ -5407,6 +5418,7 @@ int ncp_cancel_fire(ncp_cancel *cancel)
     pthread_mutex_lock(&lock);
     /* Seq_cst: pairs with a waiter that announces its sleep, then looks. */
     atomic_store_explicit(&cancel->fired, true, memory_order_seq_cst);
+    forget_parents_gets(cancel);
     for (struct ncp__cancel_entry *entry = cancel->entries; entry != NULL;
          entry = entry->next)
         ncp__waiter_poke(entry->waiter);
@@ -5421,10 +5433,12 @@ void ncp__cancel_before_fork(void)
 
 void ncp__cancel_after_fork(bool child)
 {
-    if (child)
+    if (child) {
         pthread_mutex_init(&lock, NULL);
-    else
+        forks++;
+    } else {
         pthread_mutex_unlock(&lock);
+    }
 }
 
 /* --------------------------------------------------------- pool/config.c */

@@ -224,6 +224,76 @@ static void children_have_children(void)
     ncp_pool_free(pool);
 }
 
+/* A token that a thread of the parent waits with is used by the child, which has
+ * no such thread. */
+struct waiting_with_token {
+    ncp_pool *pool;
+    ncp_cancel *cancel;
+    int status;
+};
+
+static int get_with_token(struct waiting_with_token *with, int64_t timeout_ms)
+{
+    ncp_lease lease = 0;
+
+    return ncp_pool_get_ex(with->pool, 0, 0, timeout_ms, with->cancel, 0,
+                           &lease);
+}
+
+static void *wait_with_token(void *arg)
+{
+    struct waiting_with_token *with = arg;
+
+    with->status = get_with_token(with, -1);
+    return NULL;
+}
+
+static void *fire_soon(void *arg)
+{
+    struct waiting_with_token *with = arg;
+
+    REQUIRE_SOON(ncp_pool_waiting_count(with->pool) == 1);
+    REQUIRE_EQ(ncp_cancel_fire(with->cancel), NCP_OK);
+    return NULL;
+}
+
+static void use_token(void *arg)
+{
+    struct waiting_with_token *with = arg;
+    ncp_lease lease[MAX];
+    pthread_t thread;
+
+    for (int i = 0; i < MAX; i++)
+        REQUIRE_EQ(ncp_pool_get(with->pool, &lease[i]), NCP_OK);
+    REQUIRE_EQ(get_with_token(with, 1), NCP_ETIMEOUT);
+    REQUIRE_EQ(pthread_create(&thread, NULL, fire_soon, with), 0);
+    REQUIRE_EQ(get_with_token(with, 10000), NCP_ECANCELED);
+    pthread_join(thread, NULL);
+}
+
+static void tokens_forget_the_threads_of_the_parent(void)
+{
+    struct waiting_with_token with = {.pool = open_pool(0, false)};
+    ncp_lease lease[MAX];
+    pthread_t thread;
+
+    REQUIRE_EQ(ncp_cancel_new(&with.cancel), NCP_OK);
+    for (int i = 0; i < MAX; i++)
+        REQUIRE_EQ(ncp_pool_get(with.pool, &lease[i]), NCP_OK);
+    REQUIRE_EQ(pthread_create(&thread, NULL, wait_with_token, &with), 0);
+    REQUIRE_SOON(ncp_pool_waiting_count(with.pool) == 1);
+    for (int i = 0; i < 5; i++)
+        in_child(use_token, &with);
+    REQUIRE_EQ(ncp_pool_waiting_count(with.pool), 1);
+    REQUIRE_EQ(ncp_cancel_fire(with.cancel), NCP_OK);
+    pthread_join(thread, NULL);
+    REQUIRE_EQ(with.status, NCP_ECANCELED);
+    for (int i = 0; i < MAX; i++)
+        REQUIRE_EQ(ncp_pool_put(with.pool, lease[i]), NCP_OK);
+    ncp_cancel_free(with.cancel);
+    ncp_pool_free(with.pool);
+}
+
 /* A fork in a callback: parent and child both come back from it. */
 static atomic_int forks_in_callbacks;
 
@@ -499,6 +569,7 @@ static const struct {
     }
     CASE(child_has_an_empty_pool_that_works, true),
     CASE(children_have_children, true),
+    CASE(tokens_forget_the_threads_of_the_parent, true),
     CASE(fork_in_a_callback, true),
     CASE(pull_pools_and_queues, false),
     CASE(forks_under_fire, true),
