@@ -24,5 +24,9 @@ ncp_build() {
     echo "Building in $folder ..."
     ncp_quietly cmake -S . -B "$folder" -G Ninja \
         -DCMAKE_BUILD_TYPE=RelWithDebInfo -DNCP_WITH_JSON=OFF "$@"
-    cmake --build "$folder" --target "${targets[@]}"
+    if [ -t 1 ]; then
+        cmake --build "$folder" --target "${targets[@]}" # one line of progress
+    else
+        ncp_quietly cmake --build "$folder" --target "${targets[@]}"
+    fi
 }

@@ -219,7 +219,7 @@ int main(int argc, char **argv)
         return 2;
     }
     struct demo demo = {
-        .tcp = argv[1], .udp = argv[2], .seconds = is_short ? 0.3 : 3};
+        .tcp = argv[1], .udp = argv[2], .seconds = is_short ? 0.3 : 2};
     make_first_thread();
     int fds_before = open_descriptors(), threads_before = threads();
 

@@ -1,7 +1,9 @@
 /*
  * ncp-echo: the echo server of the examples as a program.
  *
- *   ncp-echo                      serve until interrupted
+ *   ncp-echo                      serve until interrupted; each line that comes
+ *                                 in is answered with the number of TCP
+ *                                 connections accepted so far
  *   ncp-echo COMMAND [ARGUMENT...]  serve while COMMAND runs, end with its
  *                                 status; "{tcp}" and "{udp}" among its
  *                                 arguments become the targets
@@ -9,21 +11,41 @@
 #include "echo_server.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int serve_until_interrupted(void)
+/* Answers what came in; false at its end. */
+static bool answer(const struct echo_server *server)
 {
-    sigset_t signals;
-    int signal_number;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    sigwait(&signals, &signal_number);
+    char line[64];
+    ssize_t n = read(STDIN_FILENO, line, sizeof line);
+    for (ssize_t i = 0; i < n; i++)
+        if (line[i] == '\n')
+            printf("%lu\n", echo_server_accepted(server));
+    fflush(stdout);
+    return n > 0;
+}
+
+static int serve_until_interrupted(const struct echo_server *server,
+                                   const sigset_t *signals)
+{
+    struct pollfd wanted[] = {
+        {.fd = signalfd(-1, signals, SFD_CLOEXEC), .events = POLLIN},
+        {.fd = STDIN_FILENO, .events = POLLIN},
+    };
+    while (wanted[0].revents == 0) {
+        if (poll(wanted, 2, -1) < 0 && errno != EINTR)
+            return 1;
+        if (wanted[1].revents != 0 && !answer(server))
+            wanted[1].fd = -1; /* nobody asks any more */
+    }
     return 0;
 }
 
@@ -78,7 +100,7 @@ int main(int argc, char **argv)
     if (argc < 2) {
         printf("%s\n%s\n", echo_server_tcp(server), echo_server_udp(server));
         fflush(stdout);
-        status = serve_until_interrupted();
+        status = serve_until_interrupted(server, &signals);
     } else {
         status = serve_while(argv + 1, server);
     }
