@@ -165,10 +165,12 @@ class Nginx:
 
     def kill(self):
         if self.process and self.process.poll() is None:
-            for worker in self.workers():
-                os.kill(worker, signal.SIGKILL)
+            workers = self.workers()
+            # The master first: it would replace a worker that died.
             self.process.kill()
             self.process.wait(STOP_S)
+            for worker in workers:
+                os.kill(worker, signal.SIGKILL)
 
     def workers(self):
         """The process ids of its workers, old ones too."""
