@@ -456,6 +456,8 @@ class PullPool(_handle.Handle[C]):
     ) -> PullLease[C] | Event:
         """Tells how a look at a connection that is to be lent came out."""
         status = lib.ncp_pool_checked(self._c, lease, healthy, self._machine.out)
+        if status == Status.EINVALIDCONN and self.is_closed:
+            status = Status.ECLOSED  # it was taken away meanwhile
         try:
             return self._answer(status, timeout)
         except BaseException:

@@ -9,7 +9,7 @@ import yaml
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from harness import run, spec  # noqa: E402 (the path has to be set before)
+from harness import matrix, run, spec  # noqa: E402 (the path has to be set before)
 
 DOCUMENTS = spec.documents()
 RUNNERS = run.runners()
@@ -21,13 +21,30 @@ PAIRS = [(scenario, runner) for scenario in DOCUMENTS for runner in RUNNERS]
 def crew(request):
     """Starts everything that was asked for, so that it runs side by side."""
     found = run.Crew()
+    wanted = {runner: {} for runner in RUNNERS}
     for item in request.session.items:
-        if "scenario" in item.fixturenames:
+        if "crew" in item.fixturenames:
             scenario = item.callspec.params["scenario"]
-            runner = item.callspec.params["runner"]
-            found.start(DOCUMENTS[scenario], runner, RUNNERS[runner])
+            chosen = item.callspec.params.get("runner")
+            for runner in [chosen] if chosen else RUNNERS:
+                wanted[runner][scenario] = DOCUMENTS[scenario]
+    for runner, documents in wanted.items():
+        found.start(list(documents.values()), RUNNERS[runner])
     yield found
+    request.config.ncp_matrix = _matrix(found, wanted)
     found.close()
+
+
+def _matrix(crew, wanted):
+    """The lines of the matrix, for the end of the report."""
+    names, everything = list(RUNNERS), []
+    lines = [matrix.header(names)]
+    for scenario, document in DOCUMENTS.items():
+        if all(scenario in wanted[name] for name in names):
+            outcomes = [crew.outcome(scenario, name) for name in names]
+            everything += outcomes
+            lines.append(matrix.row(document, outcomes))
+    return lines + matrix.totals(names, everything)
 
 
 def test_there_is_a_runner():
@@ -47,6 +64,14 @@ def test_scenario(crew, scenario, runner):
     if outcome.result != "pass":
         pytest.fail(f"{scenario}: {DOCUMENTS[scenario]['title']}\n"
                     f"{outcome.reason}", pytrace=False)
+
+
+@pytest.mark.parametrize("scenario", list(DOCUMENTS))
+def test_languages_count_alike(crew, scenario):
+    outcomes = [crew.outcome(scenario, runner) for runner in RUNNERS]
+    differences = matrix.differences(scenario, outcomes)
+    if differences:
+        pytest.fail("\n".join(differences), pytrace=False)
 
 
 # ------------------------------------------------------------- the scenarios
@@ -147,7 +172,7 @@ BROKEN = {
 @pytest.mark.parametrize("runner", list(RUNNERS))
 @pytest.mark.parametrize("what", list(BROKEN))
 def test_the_runner_refuses(runner, what):
-    outcome = run.run_document(_document(**BROKEN[what]), runner, RUNNERS[runner])
+    outcome = run.run_document(_document(**BROKEN[what]), RUNNERS[runner])
     assert outcome.result == "fail", outcome
     assert outcome.reason, "a failure without a reason"
 
@@ -155,10 +180,45 @@ def test_the_runner_refuses(runner, what):
 @pytest.mark.parametrize("runner", list(RUNNERS))
 def test_the_runner_counts_what_it_checked(runner):
     document = _document(steps=[{"op": "get", "as": "a"}, {"op": "put", "conn": "a"}])
-    outcome = run.run_document(document, runner, RUNNERS[runner])
+    outcome = run.run_document(document, RUNNERS[runner])
     assert outcome.result == "pass", outcome.reason
     assert outcome.counters["cases"] == 1
     assert outcome.counters["checks"] > 0
+    assert outcome.counters["pools"][0]["main"]["created"] == 1
+
+
+def _counted(runner, **counters):
+    return run.Outcome("T-X-01", runner, "pass", "", 0, counters)
+
+
+def test_a_difference_of_counters_is_found():
+    one = _counted("one", pools=[{"main": {"created": 1, "last_update": 7}}])
+    two = _counted("two", pools=[{"main": {"created": 2, "last_update": 9}}])
+    assert matrix.differences("T-X-01", [one, one]) == []
+    assert matrix.differences("T-X-01", [one, two]) == [
+        "one and two, case 0: created of main is 1 and 2"]
+    assert matrix.differences("T-X-01", [one, _counted("three")]) == [
+        "three tells no counters"]
+    assert matrix.differences("T-X-01", [one, _counted("four", pools=[])]) != []
+
+
+def test_what_may_differ_says_why_and_is_known():
+    known = set(DOCUMENTS)
+    assert {name for name in spec.varies() if name not in known} == set()
+
+
+@pytest.mark.parametrize("runner", [name for name, one in RUNNERS.items()
+                                    if one.takes_many])
+def test_a_runner_that_takes_many_keeps_them_apart(runner):
+    """One that fails, or ends its process, says nothing of the others."""
+    fine = _document(steps=[{"op": "get", "as": "a"}, {"op": "put", "conn": "a"}])
+    wrong = {**_document(stats={"created": 2}), "id": "T-X-02"}
+    last = {**fine, "id": "T-X-03"}
+    crew = run.Crew()
+    crew.start([fine, wrong, last], RUNNERS[runner])
+    results = [crew.outcome(one["id"], runner).result for one in (fine, wrong, last)]
+    crew.close()
+    assert results == ["pass", "fail", "pass"]
 
 
 def test_documents_are_plain_data():

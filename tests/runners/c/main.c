@@ -27,11 +27,12 @@ static const char *const CAPABILITIES[] = {
 
 static void print_result(const char *result, const char *reason, int cases)
 {
-    json_t *line = json_pack("{s:s, s:s, s:s, s:{s:i, s:I, s:f}}", "id",
+    json_t *line = json_pack("{s:s, s:s, s:s, s:{s:i, s:I, s:f, s:o}}", "id",
                              scenario_id, "result", result, "reason", reason,
                              "counters", "cases", cases, "checks",
                              (json_int_t)atomic_load(&checks), "virtual_ms",
-                             clock_is_virtual() ? clock_since_start_ms() : 0.0);
+                             clock_is_virtual() ? clock_since_start_ms() : 0.0,
+                             "pools", finals_take());
     char *text = json_dumps(line, JSON_COMPACT);
     printf("%s\n", text);
     fflush(stdout);
@@ -152,6 +153,7 @@ static void run_case(const json_t *doc)
     steps_run(json_object_get(doc, "steps"), &task);
     tasks_join_all();
     check_end(doc);
+    finals_keep();
     pools_end();
     actor_end(&task.actor);
     clock_stop();

@@ -324,6 +324,9 @@ bool facts_hold(const json_t *facts, int scope, char *why, size_t size);
 void check_facts(const json_t *facts, int scope);
 void check_invariants(struct pool *pool);
 void check_end(const json_t *doc);
+/* The counters as they are now, for the result; time does not move. */
+void finals_keep(void);
+json_t *finals_take(void); /* the caller's; those of every case so far */
 
 /* Families of steps: true when the operation was theirs. */
 typedef void (*step_fn)(const json_t *step, struct task *task);

@@ -7,13 +7,10 @@ those of NCP_RUNNERS.
 """
 import argparse
 import json
-import shlex
 import sys
 import time
 
-from harness import run, spec
-
-MARKS = {"pass": ".", "fail": "FAIL", "skip": "skip"}
+from harness import matrix, run, spec
 
 
 def _arguments():
@@ -22,8 +19,8 @@ def _arguments():
                         metavar="NAME=COMMAND")
     parser.add_argument("--dump", action="store_true",
                         help="print the documents and run nothing")
-    parser.add_argument("--verbose", action="store_true",
-                        help="every scenario, not only what did not pass")
+    parser.add_argument("--brief", action="store_true",
+                        help="only what did not pass")
     parser.add_argument("ids", nargs="*")
     return parser.parse_args()
 
@@ -34,19 +31,25 @@ def _chosen(ids):
             if not ids or any(name.startswith(part) for part in ids)]
 
 
-def _print_matrix(documents, names, crew, verbose):
-    failed = 0
-    print(f"{'scenario':16}" + "".join(f"{name:>8}" for name in names))
+def _print_matrix(documents, names, crew, brief):
+    failed, all_outcomes = 0, []
+    print(matrix.header(names))
     for document in documents:
         outcomes = [crew.outcome(document["id"], name) for name in names]
+        all_outcomes += outcomes
+        differences = matrix.differences(document["id"], outcomes)
         failed += sum(one.result == "fail" for one in outcomes)
-        if not verbose and all(one.result == "pass" for one in outcomes):
+        failed += len(differences)
+        if brief and not differences and \
+                all(one.result == "pass" for one in outcomes):
             continue
-        cells = "".join(f"{MARKS[one.result]:>8}" for one in outcomes)
-        print(f"{document['id']:16}{cells}  {document['title']}", flush=True)
+        print(matrix.row(document, outcomes), flush=True)
         for one in outcomes:
             if one.result != "pass":
                 print(f"    {one.runner}: {one.reason}", flush=True)
+        for difference in differences:
+            print(f"    {difference}", flush=True)
+    print("\n".join(matrix.totals(names, all_outcomes)))
     return failed
 
 
@@ -58,17 +61,16 @@ def main():
         return 0
     runners = run.runners()
     for part in arguments.runner:
-        name, _, command = part.partition("=")
-        runners[name] = shlex.split(command)
+        runner = run.Runner.parse(part)
+        runners[runner.name] = runner
     if not documents or not runners:
         print("nothing to run: no scenario or no runner", file=sys.stderr)
         return 2
     begin = time.monotonic()
     crew = run.Crew()
-    for document in documents:
-        for name, command in runners.items():
-            crew.start(document, name, command)
-    failed = _print_matrix(documents, list(runners), crew, arguments.verbose)
+    for runner in runners.values():
+        crew.start(documents, runner)
+    failed = _print_matrix(documents, list(runners), crew, arguments.brief)
     crew.close()
     print(f"{len(documents)} scenarios, {len(runners)} runners, {failed} failed, "
           f"{time.monotonic() - begin:.1f} s")

@@ -17,7 +17,7 @@ NOT_SCENARIOS = {"rules.yaml", "defaults.yaml"}
 # What a variant takes over from its scenario unless it says something else.
 INHERITED = ("clock", "dial", "acceptor", "listener", "hooks", "pools")
 OF_THE_SCENARIO = ("id", "rule", "title", "after", "needs", "also", "repeat",
-                   "for_each_dial")
+                   "for_each_dial", "varies")
 
 
 class SpecError(Exception):
@@ -110,8 +110,8 @@ def document(scenario):
 
 
 @functools.lru_cache(maxsize=None)
-def documents():
-    """All documents by id, in the order of their files."""
+def _scenarios():
+    """All scenarios by id, in the order of their files."""
     found = {}
     for path in files():
         content = _read(path)
@@ -121,8 +121,21 @@ def documents():
         for scenario in content["scenarios"]:
             if scenario["id"] in found:
                 raise SpecError(f"{path.name}: {scenario['id']} is there twice")
-            found[scenario["id"]] = document(scenario)
+            found[scenario["id"]] = scenario
     return found
+
+
+@functools.lru_cache(maxsize=None)
+def documents():
+    """All documents by id."""
+    return {name: document(scenario) for name, scenario in _scenarios().items()}
+
+
+@functools.lru_cache(maxsize=None)
+def varies():
+    """By id, what the counters of a scenario depend on and which they are."""
+    return {name: scenario["varies"] for name, scenario in _scenarios().items()
+            if "varies" in scenario}
 
 
 def uncovered_rules():

@@ -44,17 +44,33 @@ local function missing(document)
     return nil
 end
 
-local function run_steps(case)
+-- The counters of the pools as they are now, for the comparison of languages: what the
+-- last step began has come to rest, and time stands still meanwhile.
+local function final_counters()
+    local finals = {}
+    if scene.place.clock then
+        scene.place.quiet(0.000001)
+    end
+    for _, pool in ipairs(scene.pools) do
+        if pool.ptr and not pool.freed then
+            finals[pool.name] = pool:stats()
+        end
+    end
+    return finals
+end
+
+local function run_steps(case, finals)
     local main = {scope = -1, index = 0}
     pools.make(case)
     steps.run(case.steps or {}, main)
     steps.join_all()
     facts.at_the_end(case, main)
+    finals[#finals + 1] = final_counters()
     pools.finish()
     verdict.stop_if_failed()
 end
 
-local function run_case(case, document, new_place)
+local function run_case(case, document, new_place, finals)
     names.keys_only(case, CASE_KEYS, "case")
     local before = {fds = sockets.open_descriptors(), threads = sockets.threads()}
     local place = new_place((case.clock or "virtual") == "virtual")
@@ -62,7 +78,7 @@ local function run_case(case, document, new_place)
     scene.raw = has(document.needs, "pull")
     scene.start_threads = before.threads
     place.run(function()
-        local ok, value = pcall(run_steps, case)
+        local ok, value = pcall(run_steps, case, finals)
         if not ok then
             verdict.thrown(value)
         end
@@ -73,12 +89,12 @@ local function run_case(case, document, new_place)
     return place.clock and scene.now() or 0
 end
 
-local function run_all(document, new_place)
+local function run_all(document, new_place, finals)
     names.keys_only(document, "id title rules needs cases", "document")
     local virtual_ms = 0
     for index, case in ipairs(document.cases) do
         verdict.push("case %d", index - 1)
-        virtual_ms = run_case(case, document, new_place)
+        virtual_ms = run_case(case, document, new_place, finals)
         verdict.pop()
     end
     return virtual_ms
@@ -95,7 +111,8 @@ function scenario.run(document, new_place)
         result.result, result.reason = "skip", lacking
         return result
     end
-    local ok, value = pcall(run_all, document, new_place)
+    local finals = {}
+    local ok, value = pcall(run_all, document, new_place, finals)
     if not ok then
         verdict.thrown(value)
     end
@@ -106,6 +123,7 @@ function scenario.run(document, new_place)
     end
     result.counters.cases = #document.cases
     result.counters.virtual_ms = value
+    result.counters.pools = finals
     return result
 end
 

@@ -22,6 +22,8 @@ CAPABILITIES = frozenset({
     "threads", "cancel", "hooks", "udp", "server", "opaque", "wall_clock", "unix",
     "async_dial", "ex", "lease_api"})
 
+ABSENT_OPTIONS = frozenset({"dial_in_caller"})
+
 START_S = 1000.0
 MS = 1_000_000
 

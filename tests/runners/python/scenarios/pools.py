@@ -7,7 +7,7 @@ import weakref
 
 from netconnpool._ffi import lib
 
-from . import callbacks, facts, peers, steps_pull, words
+from . import callbacks, facts, peers, raw, steps_pull, words
 from .scene import PoolUnderTest
 from .verdict import checked, fail, where
 
@@ -88,8 +88,9 @@ async def _make(scene, doc, name, options):
         pool.options = options_of(options)
         keywords = _keywords(scene, doc, pool, options)
         if _is_pull(options):
-            outcome = scene.world.make_raw(pool, keywords,
-                                           options.get("host_events", 0))
+            outcome = await scene.world.attempt(
+                lambda: raw.make(pool, keywords, options.get("host_events", 0),
+                                 scene.world.manual))
         else:
             outcome = await scene.world.make(pool, keywords)
     wanted = doc.get("new", "OK")

@@ -2,7 +2,7 @@
 calls of the library themselves."""
 from netconnpool._ffi import ffi, lib
 
-from . import words
+from . import raw, words
 from .steps import (check_within, expanded, expect, expected_of, operation, pool_of,
                     var_of)
 from .verdict import checked, fail
@@ -53,10 +53,10 @@ def _keep(scene, pool, name, event, task):
     var = scene.new_var(name, task, pool)
     var.event = event
     if event.type == lib.NCP_EVENT_CONN:
-        scene.lend(var, event.lease, scene.world.raw_conn(scene, pool, event.handle),
+        scene.lend(var, event.lease, raw.conn_of(scene, pool, event.handle),
                    event.conn_id)
     if event.type in (lib.NCP_EVENT_CHECK, lib.NCP_EVENT_BORROW):
-        var.conn = scene.world.raw_conn(scene, pool, event.handle)
+        var.conn = raw.conn_of(scene, pool, event.handle)
 
 
 def _answered(scene, step, task, pool, status, out):
@@ -106,7 +106,7 @@ async def op_fulfil(scene, step, task):
     """Dials as the key `dial` of the case says, and hands the result in."""
     var = _from(scene, step, task)
     conn = scene.dialer.next(var.event.protocol, var.event.ip)
-    handle, fd = scene.world.raw_add(var.pool, conn)
+    handle, fd = raw.add(var.pool, conn)
     out = ffi.new("ncp_event *")
     status = lib.ncp_pool_fulfil(var.pool.handle, var.event.lease, handle, fd,
                                  conn.protocol, conn.ip, out)
@@ -173,7 +173,7 @@ async def op_work(scene, step, task):
 
 def do_close(scene, pool, event):
     """Closes what a CLOSE event tells to close."""
-    conn = scene.world.raw_conn(scene, pool, event.handle)
+    conn = raw.conn_of(scene, pool, event.handle)
     conn.closer_calls += 1
     if conn.closer_calls != 1:
         fail(f"connection {conn.index} is closed twice")

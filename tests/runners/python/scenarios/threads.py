@@ -3,18 +3,20 @@ import select
 import threading
 
 import netconnpool
-from netconnpool import Cancel, ManualClock, Pool, _config, _host
-from netconnpool._ffi import ffi, lib
+from netconnpool import Cancel, ManualClock, Pool
+from netconnpool._ffi import lib
 
 from . import facts, steps, world
 from .callbacks import DialError
 from .threads_clock import Actor, Clock
 from .verdict import fail, where
-from .world import Outcome, RawPool
+from .world import Outcome
 
 CAPABILITIES = frozenset({
     "threads", "cancel", "precancel", "hooks", "udp", "server", "opaque",
     "wall_clock", "unix", "async_dial", "pull", "push", "ex", "lease_api"})
+
+ABSENT_OPTIONS = frozenset()
 
 START_S = 1000.0
 
@@ -232,37 +234,6 @@ class World(world.World):
     async def join(self, task):
         with self.clock.joining():
             task.handle.join()
-
-    # ---------------------------------------------------------- raw pull driver
-
-    def make_raw(self, pool, keywords, host_events):
-        """A pull pool that the steps drive themselves."""
-        hooks = {name: keywords.get(name) for name in _host.HOOKS}
-        host = _host.Host(lambda: None, None, None, hooks, self.manual, None)
-        config = _config.make(pool.options, mode=lib.NCP_MODE_CLIENT,
-                              driver=lib.NCP_DRIVER_PULL)
-        host.configure(config, push=False)
-        if host.on_leak is not None:
-            lib.ncp_py_set_callback(config, lib.NCP_CALLBACK_ON_LEAK, host.number)
-        queue = ffi.new("ncp_queue **")
-        if lib.ncp_queue_new(queue) != lib.NCP_OK:
-            fail("no queue")
-        pool.queue = ffi.gc(queue[0], lib.ncp_queue_free)
-        lib.ncp_config_set_queue(config, pool.queue)
-        lib.ncp_config_set_int(config, lib.NCP_OPTION_HOST_EVENTS, host_events)
-        pool.pool = RawPool(config, host)
-        pool.handle = pool.pool.c
-        return Outcome("OK")
-
-    def raw_add(self, pool, conn):
-        handle, fd, _, _ = pool.pool.host.add(conn.raw)
-        return handle, fd
-
-    def raw_conn(self, scene, pool, handle):
-        raw = pool.pool.host.objects.get(handle)
-        if raw is None:
-            fail(f"the handle {handle} is unknown or closed")
-        return scene.peers.of(raw)
 
 
 GIVE = {

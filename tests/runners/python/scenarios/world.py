@@ -2,12 +2,10 @@
 import asyncio
 import gc
 
-import netconnpool
 from netconnpool import errors
 from netconnpool._ffi import ffi, lib
 
-from . import facts, pools, steps_pull, words
-from .verdict import fail
+from . import facts, pools, words
 
 # Facts of a lease as its properties say them.
 PROPERTIES = {
@@ -50,6 +48,12 @@ class World:
     def __init__(self, quiet, resources):
         self.quiet = quiet
         self.resources = resources  # descriptors and threads before a case
+
+    async def settle(self):
+        """What the last step began comes to rest; time stands still meanwhile."""
+        if self.is_virtual:
+            looks = iter((False, True))
+            await self.wait(lambda: next(looks), 0)
 
     async def forgotten(self):
         """Lets go what nobody has any more."""
@@ -106,62 +110,3 @@ class World:
         return {"protocol": int(request.protocol), "ip": int(request.ip),
                 "deadline_ms": ms(request.deadline), "attempt": request.attempt,
                 "timeout_ms": ms(request.timeout)}
-
-    # ------------------------------------------------------- the raw pull driver
-
-    def make_raw(self, pool, keywords, host_events):
-        """A pool of the pull driver without a binding around it."""
-        return fail("the raw pull driver is not for this runner")
-
-    def raw_conn(self, scene, pool, handle):
-        return fail("the raw pull driver is not for this runner")
-
-
-class RawPool:
-    """A pull pool that is driven by the steps; what the tests need of a pool."""
-
-    def __init__(self, config, host):
-        out = ffi.new("ncp_pool **")
-        status = lib.ncp_pool_new(config, out)
-        if status != lib.NCP_OK:
-            raise netconnpool._config.refused(config, status)
-        self.c = ffi.gc(out[0], lib.ncp_pool_free)
-        self.host = host
-
-    def _check(self, status):
-        if status != lib.NCP_OK:
-            raise errors.of(status)
-
-    def close(self):
-        self._check(lib.ncp_pool_close(self.c))
-
-    def flush(self):
-        self._check(lib.ncp_pool_flush(self.c))
-
-    def getconn(self, *_, **__):
-        out = ffi.new("ncp_lease *")
-        self._check(lib.ncp_pool_get(self.c, out))
-        return out[0]
-
-    def try_getconn(self, *_, **__):
-        out = ffi.new("ncp_lease *")
-        self._check(lib.ncp_pool_try_get(self.c, out))
-        return out[0]
-
-    def putconn(self, lease, discard=False):
-        put = lib.ncp_pool_discard if discard else lib.ncp_pool_put
-        self._check(put(self.c, lease if isinstance(lease, int) else 0))
-
-    def dial_error(self):
-        return netconnpool.Pool.dial_error(self)
-
-    @property
-    def _c(self):
-        return self.c
-
-    @property
-    def _host(self):
-        return self.host
-
-
-__all__ = ["Outcome", "RawPool", "World", "steps_pull"]
