@@ -30,8 +30,7 @@ function(ncp_go_program name)
     set(_program "${CMAKE_CURRENT_BINARY_DIR}/${name}")
     add_custom_target(go_${name} ALL
         COMMAND "${CMAKE_COMMAND}" -E env GOTOOLCHAIN=local CGO_ENABLED=1
-            "CC=${CMAKE_C_COMPILER}" ${arg_ENVIRONMENT}
-            "${NCP_GO}" build ${_flags} -o "${_program}" "${arg_PACKAGE}"
+            ${arg_ENVIRONMENT} "${NCP_GO}" build ${_flags} -o "${_program}" "${arg_PACKAGE}"
         WORKING_DIRECTORY "${arg_FOLDER}"
         BYPRODUCTS "${_program}"
         VERBATIM)

@@ -3,6 +3,7 @@ its own: started, ended, killed and started again at the same address."""
 import http.client
 import os
 import pathlib
+import random
 import signal
 import socket
 import ssl
@@ -15,11 +16,19 @@ LIMIT_S = 10
 
 
 def free_port():
-    """A port that nobody has; the server takes it a moment later."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody has, and that no client gets for its own end while the
+    server is down: such a client would even connect to itself."""
+    limits = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
+    lowest = max(int(limits.split()[0]), 11000)
+    while True:
+        port = random.randrange(10000, lowest)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Server:
