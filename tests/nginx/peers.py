@@ -48,6 +48,7 @@ class Peer:
         self.most = 0
         self.sessions_reused = 0
         self.open = {}
+        self.lines = []
         self.closing = False
         self.server = _Server(("127.0.0.1", 0), _Handler)
         self.server.peer = self
@@ -88,6 +89,8 @@ class Peer:
             self.lock.notify_all()
 
     def answer(self, number, line, file):
+        with self.lock:
+            self.lines.append(line.decode())
         if line == b":close":
             return False
         if line.startswith(b":late "):

@@ -33,22 +33,19 @@ def test_the_limit_holds_and_replies_are_not_mixed_up(nginx, peer):
 
 
 def test_who_waits_is_served_in_order(nginx, peer):
-    order = []
     one = nginx(LOCATIONS, init_worker=opening(peer, max_connections=1))
     waiting = []
-    first = threading.Thread(target=one.get, args=("/get?hold=400",))
+    first = threading.Thread(target=one.get, args=("/get?hold=1500",))
     first.start()
     assert wait_for(lambda: stats(one)["active"] == 1)
     for number in range(8):
-        def ask(number=number):
-            one.text(f"/get?text={number}&hold=10")
-            order.append(number)
-        waiting.append(threading.Thread(target=ask))
+        waiting.append(threading.Thread(
+            target=one.text, args=(f"/get?text=n{number}",)))
         waiting[-1].start()
         assert wait_for(lambda number=number: stats(one)["waiting"] == number + 1)
     for thread in [first, *waiting]:
         thread.join()
-    assert order == list(range(8))
+    assert peer.lines == ["hello"] + [f"n{number}" for number in range(8)]
     assert peer.accepted == 1
 
 
