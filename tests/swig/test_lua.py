@@ -10,7 +10,7 @@ HERE = pathlib.Path(__file__).with_name("lua")
 BUILD = pathlib.Path(os.environ["NCP_BUILD_DIR"])
 MODULE = BUILD / "bindings/swig/lua"
 ECHO = BUILD / "examples/ncp-echo"
-LIMIT = 60  # seconds
+LIMIT = 150  # seconds
 
 
 def environment():

@@ -10,7 +10,7 @@ HERE = pathlib.Path(__file__).with_name("ruby")
 BUILD = pathlib.Path(os.environ["NCP_BUILD_DIR"])
 MODULE = BUILD / "bindings/swig/ruby"
 ECHO = BUILD / "examples/ncp-echo"
-LIMIT = 90  # seconds
+LIMIT = 200  # seconds
 
 
 @pytest.mark.parametrize("name", ["pull", "push", "misuse", "gc"])
