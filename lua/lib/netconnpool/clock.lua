@@ -49,9 +49,9 @@ function clock:set_ns(ns)
     end
 end
 
--- Likewise, in milliseconds.
+-- Likewise, in milliseconds; not before that moment.
 function clock:set_ms(ms)
-    self:set_ns(ffi.cast("uint64_t", ms * 1e6))
+    self:set_ns(ffi.cast("uint64_t", math.ceil(ms * 1e6)))
 end
 
 -- Moves it on by so many milliseconds (a fraction counts).

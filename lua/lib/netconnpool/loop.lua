@@ -21,6 +21,7 @@ local loop = {}
 loop.__index = loop
 
 local huge = math.huge
+local ROUNDING_MS = 5e-7 -- half a nanosecond: the clock counts whole ones
 
 -- With a target and no function `dial`, the library dials and the loop stands still.
 loop.dials_blocking = true
@@ -43,6 +44,7 @@ function loop.new(options)
         idlers = {},    -- tasks that look whenever nothing else can run
         moment = 0,     -- counts what has happened
         tasks = 0,      -- that have not ended
+        living = {},    -- they, so that the collector leaves them alone while they wait
         current = nil,
     }, loop)
 end
@@ -71,6 +73,7 @@ function loop:spawn(fn, ...)
         return fn(unpack(arguments, 1, count))
     end)
     self.tasks = self.tasks + 1
+    self.living[task] = true
     push_ready(self, task)
     return task
 end
@@ -78,6 +81,7 @@ end
 local function ended(self, task, ok, value)
     task.done, task.ok, task.value = true, ok, value
     self.tasks = self.tasks - 1
+    self.living[task] = nil
     if task.ended then
         self:post(task.ended)
     end
@@ -167,12 +171,12 @@ end
 local function fire_due(self)
     local now = self:now()
     local timer = next_timer(self)
-    while timer and timer.at <= now do
+    while timer and timer.at <= now + ROUNDING_MS do
         self.timers[#self.timers] = nil
         timer.fire(self, timer.subject)
         timer = next_timer(self)
     end
-    if self.armed <= now then
+    if self.armed <= now + ROUNDING_MS then
         self.armed = huge
         self.machine:tick()
     end
@@ -239,6 +243,12 @@ function loop:wait(slot, ms, what)
 end
 
 function loop:sleep(ms)
+    local task = running(self)
+    if ms <= 0 and task then -- the others have their turn
+        push_ready(self, task)
+        coroutine.yield()
+        return
+    end
     self:wait({posted = false}, math.max(ms, 1e-6), "sleeps")
 end
 

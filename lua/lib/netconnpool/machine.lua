@@ -26,7 +26,9 @@
 --                           tick() arms again by itself.
 --   host:spawn(fn, ...)     Run fn(...) (at most six arguments) in a task of its
 --                           own, now or soon. fn never throws.
---   host:slot()             Something to wait on, for one wait.
+--   host:slot()             Something to wait on, for one wait. The machine refers to it
+--                           weakly, so that a task that was ended without a word is
+--                           forgotten: a host keeps its tasks, or their slots, alive.
 --   host:wait(slot, ms)     Let the calling task wait until the slot was posted
 --                           (true; at once when it was posted before) or the time
 --                           passed (false). `nil, message` when this task cannot

@@ -3,6 +3,7 @@
 -- SPDX-License-Identifier: BSD-3-Clause
 --
 -- A method that fails returns nil, an error and the short name of the status.
+local debug = require("debug")
 local ffi = require("ffi")
 local C = require("netconnpool.loader").lib
 local config = require("netconnpool.config")
@@ -125,6 +126,17 @@ function pool:with(fn, timeout_ms)
         return nil, err, name
     end
     return given_back(self, lease, pcall(fn, lease))
+end
+
+-- Where a connection is borrowed, one call a line; without the calls in here.
+function pool.stack_of_borrower()
+    local lines = {}
+    for line in debug.traceback("", 2):gmatch("[^\n]+") do
+        if line:find(":%d") and not line:find("netconnpool/%l+%.lua:") then
+            lines[#lines + 1] = line:match("^%s*(.*)$")
+        end
+    end
+    return table.concat(lines, "\n")
 end
 
 -- ------------------------------------------------------------------- giving back

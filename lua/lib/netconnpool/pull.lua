@@ -2,7 +2,6 @@
 -- their host does the work.
 --
 -- SPDX-License-Identifier: BSD-3-Clause
-local debug = require("debug")
 local ffi = require("ffi")
 local C = require("netconnpool.loader").lib
 local config = require("netconnpool.config")
@@ -58,7 +57,7 @@ end
 function pull:lend(number, connection, id)
     connection.id = id
     if self.captures then
-        connection.stack = debug.traceback("borrowed", 4)
+        connection.stack = pools.stack_of_borrower()
     end
     if self.machine.holds then
         self.machine.host:hold(self, number, 0)

@@ -5,7 +5,6 @@
 --
 -- No function of Lua is called from C. The connections are sockets, so a handle is a
 -- descriptor.
-local debug = require("debug")
 local ffi = require("ffi")
 local C = require("netconnpool.loader").lib
 local blocking = require("netconnpool.blocking")
@@ -55,7 +54,7 @@ function push:borrow(protocol, ip, timeout_ms, tag, cancel)
     local number = tonumber(event.lease)
     local connection = connection_of_event(self)
     if self.captures then
-        connection.stack = debug.traceback("borrowed", 3)
+        connection.stack = pools.stack_of_borrower()
     end
     local lease = new_lease(self, number, connection)
     return lease

@@ -394,11 +394,15 @@ work[constants.NCP_EVENT_LEAK] = function(pool, event)
     end
 end
 
+-- What the function `log` does may be logged as well: that is for the next event.
 work[constants.NCP_EVENT_LOG] = function(pool)
+    local lines = {}
     while C.ncp_pool_log_next(pool.work_ptr, level_out, id_out, line_out,
             LINE_SIZE) > 0 do
-        pool.machine.host:spawn(pcall, pool.functions.log, level_out[0],
-            ffi.string(line_out), tonumber(id_out[0]))
+        lines[#lines + 1] = {level_out[0], ffi.string(line_out), tonumber(id_out[0])}
+    end
+    for _, line in ipairs(lines) do
+        pool.machine.host:spawn(pcall, pool.functions.log, line[1], line[2], line[3])
     end
 end
 
