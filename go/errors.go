@@ -75,6 +75,7 @@ type ConfigError struct {
 	err    error
 }
 
+// Error is the plain error and the reason.
 func (e *ConfigError) Error() string {
 	if e.Reason == "" {
 		return e.err.Error()
@@ -99,6 +100,7 @@ type PoolError struct {
 	Active, Idle, Waiting, Dialing, Max int
 }
 
+// Error is the method, the plain error and the state of the pool.
 func (e *PoolError) Error() string {
 	return fmt.Sprintf("netconnpool: %s: %v (after %v; %d borrowed, %d idle, "+
 		"%d waiting, %d dialing, at most %d)", e.Op, e.Err,
@@ -127,6 +129,7 @@ type PanicError struct {
 	Stack []byte
 }
 
+// Error says what the callback did.
 func (e *PanicError) Error() string {
 	if e.Value == nil {
 		return "netconnpool: a callback ended its goroutine"
