@@ -17,8 +17,8 @@ enum {
     NCP_GLUE_EVENTS = 64,    /* taken out of a queue at once, at most */
     NCP_GLUE_COUNTERS = 128, /* more than there are */
     NCP_GLUE_SENTENCE = 256,
-    NCP_GLUE_LINE = 4096,    /* of log; a longer one is cut */
-    NCP_GLUE_MORE = 64       /* what was measured may have grown meanwhile */
+    NCP_GLUE_LINE = 4096, /* of log; a longer one is cut */
+    NCP_GLUE_MORE = 64    /* what was measured may have grown meanwhile */
 };
 
 /* ----------------------------------------------------------------------- texts */

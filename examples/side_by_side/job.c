@@ -146,8 +146,9 @@ int main(int argc, char **argv)
 {
     int count = argc == 6 ? atoi(argv[2]) : 0;
     if (count < 1 || count > MOST_WORKERS) {
-        fprintf(stderr, "usage: %s TARGET WORKERS CONNECTIONS SECONDS "
-                        "DIALS\n",
+        fprintf(stderr,
+                "usage: %s TARGET WORKERS CONNECTIONS SECONDS "
+                "DIALS\n",
                 argv[0]);
         return 2;
     }
