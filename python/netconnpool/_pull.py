@@ -15,6 +15,7 @@ runs: no state needs a lock.
 """
 from __future__ import annotations
 
+import inspect
 import os
 import socket
 import struct
@@ -115,6 +116,45 @@ def _closing_of(handle: int, closings: Closings | None) -> Any:
     return None
 
 
+class Raised:
+    """Stands for the result of a call that raised."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def just(result: Any) -> Any:
+    """The call whose result is there already."""
+    return result
+
+
+def perform(call: Call) -> Any:
+    """Makes a call of a flow."""
+    try:
+        return call.function(*call.arguments)
+    except BaseException as error:
+        return Raised(error)
+
+
+def abort(flow: Flow[Any], call: Call, stop: type[BaseException]) -> None:
+    """Lets a flow end that nobody runs any more, from a call on; what it still
+    wants to wait for is called off."""
+    for argument in call.arguments:
+        if inspect.iscoroutine(argument):
+            argument.close()
+    try:
+        call = flow.throw(stop())
+        while True:
+            result = perform(call)
+            if inspect.iscoroutine(result):
+                result.close()
+            call = flow.throw(stop())
+    except (StopIteration, stop):
+        pass
+
+
 class Machine:
     """One queue, and what waits for its events."""
 
@@ -160,9 +200,17 @@ class Machine:
             else:
                 later.append(Event(*row))
         for event in later:
+            if event.type == EventType.KICK:
+                self.tick()
+                continue
             pool = self.pools.get(event.pool)
             if pool is not None:
                 pool._act_on(event)
+
+    def tick(self) -> None:
+        """Somebody on another thread moved a clock."""
+        for pool in list(self.pools.values()):
+            pool._tick()
 
     def _deliver(self, row: tuple[Any, ...]) -> None:
         """The answer to a ticket."""
@@ -244,8 +292,10 @@ class PullPool(_handle.Handle[C]):
     """
 
     _lease_class: ClassVar[type[PullLease[Any]]] = PullLease
-    #: Exceptions that end a task from outside; a dial that ends so has not failed.
-    _stops: ClassVar[tuple[type[BaseException], ...]] = ()
+    #: What ends a task from outside; a dial that ends so has not failed.
+    _stop: ClassVar[type[BaseException]]
+    #: What a function of the user's may raise without ending more than itself.
+    _ordinary: ClassVar[tuple[type[BaseException], ...]] = (Exception,)
 
     _c: Any = _Unopened()  # type: ignore[assignment]
     _machine: Machine
@@ -631,9 +681,6 @@ class PullPool(_handle.Handle[C]):
     def _due(self, event: Event) -> None:
         self._rearm()
 
-    def _kick(self, event: Event) -> None:
-        """It has been heard."""
-
     # -------------------------------------------------------------------- dials
 
     def _dialing(self, event: Event) -> Flow[None]:
@@ -654,7 +701,7 @@ class PullPool(_handle.Handle[C]):
             raw = yield Call(self._make, (request,), limit)
         except BaseException as error:
             self._dial_failed(event.lease, error)
-            if isinstance(error, Exception):
+            if isinstance(error, self._ordinary):
                 return
             raise
         if raw is None:
@@ -682,7 +729,7 @@ class PullPool(_handle.Handle[C]):
                 code = self._host.failed_dial(error)
                 text = b"on_created refused the connection"
                 self._fail(reservation, Status.EHOOK, code, text)
-                if isinstance(error, Exception):
+                if isinstance(error, self._ordinary):
                     return
                 raise
         self._host.dial_error = None
@@ -695,7 +742,7 @@ class PullPool(_handle.Handle[C]):
             yield from self._ending(handle, "none")
 
     def _dial_failed(self, reservation: int, error: BaseException) -> None:
-        if isinstance(error, self._stops):
+        if isinstance(error, self._stop):
             self._fail(reservation, Status.ECANCELED, 0, b"")
             return
         code = self._host.failed_dial(error)
@@ -715,7 +762,7 @@ class PullPool(_handle.Handle[C]):
             return self._alive(raw)
         try:
             return _host.fit((yield Call(check, (raw,))))
-        except Exception as error:
+        except self._ordinary as error:
             self._host.logger.warning(
                 "%sa health check failed", self._host.prefix, exc_info=error
             )
@@ -760,7 +807,7 @@ class PullPool(_handle.Handle[C]):
             return None
         try:
             yield Call(self._host.close, (raw, reason))
-        except Exception as error:
+        except self._ordinary as error:
             self._host.logger.error(
                 "%sclosing %r failed", self._host.prefix, raw, exc_info=error
             )
@@ -773,7 +820,7 @@ class PullPool(_handle.Handle[C]):
         """A hook whose result nobody waits for."""
         try:
             yield Call(hook, (raw, reason))
-        except Exception as error:
+        except self._ordinary as error:
             self._host.logger.error(
                 "%s%s failed", self._host.prefix, name, exc_info=error
             )
@@ -911,7 +958,6 @@ _ACTS = {
     int(EventType.LEAK): "_leak",
     int(EventType.LOG): "_log",
     int(EventType.DUE): "_due",
-    int(EventType.KICK): "_kick",
 }
 
 

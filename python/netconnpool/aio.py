@@ -25,7 +25,19 @@ from netconnpool._constants import (
     Status,
 )
 from netconnpool._ffi import ffi, lib
-from netconnpool._pull import Call, Closings, Event, Flow, Machine, PullLease, PullPool
+from netconnpool._pull import (
+    Call,
+    Closings,
+    Event,
+    Flow,
+    Machine,
+    PullLease,
+    PullPool,
+    Raised,
+    abort,
+    just,
+    perform,
+)
 from netconnpool._target import SocketOptions, parse
 from netconnpool.streams import StreamConnection
 
@@ -47,20 +59,6 @@ _CONN = int(EventType.CONN)
 _PENDING = int(EventType.PENDING)
 _TAKE = int(Flag.TAKE)
 _DISCARD = int(Flag.DISCARD)
-
-
-class _Raised:
-    """Stands for the result of a call that raised."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-def _just(result: Any) -> Any:
-    """The call whose result is there already."""
-    return result
 
 
 # ------------------------------------------------------------- one queue a loop
@@ -213,7 +211,7 @@ class AsyncPool(PullPool[C]):
 
     _machine: LoopMachine
     _lease_class = AsyncConnection
-    _stops = (asyncio.CancelledError,)
+    _stop = asyncio.CancelledError
 
     @overload
     def __init__(
@@ -372,10 +370,10 @@ class AsyncPool(PullPool[C]):
         try:
             call = next(flow)
             while True:
-                result = self._perform(call)
+                result = perform(call)
                 if isawaitable(result):
-                    return self._task(flow, Call(_just, (result,)))
-                if isinstance(result, _Raised):
+                    return self._task(flow, Call(just, (result,)))
+                if isinstance(result, Raised):
                     call = flow.throw(result.error)
                 else:
                     call = flow.send(result)
@@ -399,35 +397,12 @@ class AsyncPool(PullPool[C]):
         self._tasks.discard(task)
         self._own_dials.discard(task)
         if flow.gi_frame is not None:  # cancelled before it began
-            self._abort(flow, call)
+            abort(flow, call, asyncio.CancelledError)
         if not task.cancelled() and task.exception() is not None:
             self._host.logger.error(
                 "%sa task of the pool ended", self._host.prefix, exc_info=task.exception()
             )
         self._retire()
-
-    def _abort(self, flow: Flow[Any], call: Call) -> None:
-        """Lets a flow end that nobody runs any more; what it still wants to wait
-        for is called off."""
-        for argument in call.arguments:
-            if asyncio.iscoroutine(argument):
-                argument.close()
-        try:
-            call = flow.throw(asyncio.CancelledError())
-            while True:
-                result = self._perform(call)
-                if asyncio.iscoroutine(result):
-                    result.close()
-                call = flow.throw(asyncio.CancelledError())
-        except (StopIteration, asyncio.CancelledError):
-            pass
-
-    def _perform(self, call: Call) -> Any:
-        """Makes a call of a flow."""
-        try:
-            return call.function(*call.arguments)
-        except BaseException as error:
-            return _Raised(error)
 
     async def _drive(self, flow: Flow[Any]) -> Any:
         """Runs a flow as a part of this task."""
@@ -441,11 +416,11 @@ class AsyncPool(PullPool[C]):
         """Runs the rest of a flow as a part of this task, from a call on."""
         try:
             while True:
-                result = self._perform(call)
+                result = perform(call)
                 try:
                     if isawaitable(result):
                         result = await _within(result, call.limit)
-                    elif isinstance(result, _Raised):
+                    elif isinstance(result, Raised):
                         raise result.error
                 except BaseException as error:
                     call = flow.throw(error)
