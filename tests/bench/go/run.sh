@@ -32,13 +32,13 @@ replace $ours => $root/go
 MOD
 
 tags=
-missing=
+not_had=
 # have NAME VERSION TAG: fetches a rival, or notes that it is missing.
 have() {
     if go get "$1@$2" >"$3.log" 2>&1; then
         tags+=" $3"
     else
-        missing+="${missing:+; }$1@$2 ($(tail -n 1 "$3.log"))"
+        not_had+="${not_had:+; }$1@$2 ($(tail -n 1 "$3.log"))"
     fi
 }
 have "$puddle" v2.2.2 puddle
@@ -51,4 +51,4 @@ else
 fi
 
 go build -tags "$tags" -o bench .
-NCP_BENCH_MISSING=$missing exec ./bench "$@"
+NCP_BENCH_MISSING=$not_had exec ./bench "$@"
