@@ -24,6 +24,7 @@ def test_the_rock_and_opm_know_the_licence_and_version(source):
     header = (source / "core/include/netconnpool.h").read_text()
     version = ".".join(re.search(rf"#define NCP_VERSION_{part} (\d+)", header)[1]
                        for part in ("MAJOR", "MINOR", "PATCH"))
-    for module in ("netconnpool.lua", "resty/netconnpool.lua"):
-        text = (source / "lua/lib" / module).read_text()
-        assert f'_VERSION = "{version}"' in text, module
+    text = (source / "lua/lib/netconnpool.lua").read_text()
+    assert f'_VERSION = "{version}"' in text
+    assert "main_module = lib/netconnpool.lua\n" in (
+        source / "lua/dist.ini").read_text()
