@@ -376,6 +376,8 @@ class PullPool(_handle.Handle[C]):
         self._checks: dict[int, str | None] = {}
         #: Closes begun by the call that is being made; None outside of one.
         self._closings: Closings | None = None
+        #: Reservations and checks that the library waits for: whether it is a dial.
+        self._unanswered: dict[int, bool] = {}
         #: Those who wait until something is so.
         self._watchers: list[tuple[Callable[[], bool], Any]] = []
 
@@ -639,6 +641,8 @@ class PullPool(_handle.Handle[C]):
 
     def _act_on(self, event: Event) -> None:
         """Does a piece of work that nobody waits for in particular."""
+        if event.type == EventType.DIAL or event.type == EventType.CHECK:
+            self._unanswered[event.lease] = event.type == EventType.DIAL
         getattr(self, _ACTS[event.type])(event)
 
     def _dial(self, event: Event) -> None:
@@ -650,6 +654,7 @@ class PullPool(_handle.Handle[C]):
             self._spawn(self._checking(event))
             return
         alive = self._alive(self._host.objects[event.handle])
+        self._unanswered.pop(event.lease, None)
         lib.ncp_pool_checked(self._c, event.lease, alive, ffi.NULL)
 
     def _close_work(self, event: Event) -> None:
@@ -733,6 +738,7 @@ class PullPool(_handle.Handle[C]):
                     return
                 raise
         self._host.dial_error = None
+        self._unanswered.pop(reservation, None)
         status = lib.ncp_pool_fulfil(
             self._c, reservation, handle, fd, protocol, ip, ffi.NULL
         )
@@ -749,6 +755,7 @@ class PullPool(_handle.Handle[C]):
         self._fail(reservation, Status.EDIAL, code, _host.text_of(error).encode())
 
     def _fail(self, reservation: int, status: int, code: int, text: bytes) -> None:
+        self._unanswered.pop(reservation, None)
         lib.ncp_pool_fail(self._c, reservation, status, code, text, ffi.NULL)
         self._machine.pump()
         self._look()
@@ -776,6 +783,7 @@ class PullPool(_handle.Handle[C]):
             healthy = yield from self._judging(self._host.objects[event.handle])
         finally:
             reason = self._checks.pop(event.handle)
+            self._unanswered.pop(event.lease, None)
             lib.ncp_pool_checked(self._c, event.lease, healthy, ffi.NULL)
             self._machine.pump()
             self._look()
@@ -924,15 +932,28 @@ class PullPool(_handle.Handle[C]):
     def __del__(self) -> None:
         if not self._is_open:
             return
+        forgotten = not self.is_closed and not lib.ncp_py_is_shut()
         if not lib.ncp_py_is_shut():
-            if not self.is_closed:
-                warnings.warn(
-                    f"{self!r} was not closed", ResourceWarning, source=self
-                )
             lib.ncp_pool_close(self._c)
+            self._answer_all()
             for handle in list(self._host.objects):
                 self._drop(self._host.remove(handle))
         lib.ncp_pool_free(self._c)
+        if forgotten:
+            name = f" {self._host.name!r}" if self._host.name else ""
+            text = f"<{type(self).__name__}{name}> was not closed"
+            warnings.warn(text, ResourceWarning, source=self)
+
+    def _answer_all(self) -> None:
+        """A loop that ended under its pool left work undone, for which the library
+        would keep its memory."""
+        for lease, is_dial in self._unanswered.items():
+            if is_dial:
+                lib.ncp_pool_fail(
+                    self._c, lease, Status.ECANCELED, 0, ffi.NULL, ffi.NULL
+                )
+            else:
+                lib.ncp_pool_checked(self._c, lease, 0, ffi.NULL)
 
     def _drop(self, raw: Any) -> None:
         """Closes a connection of a pool that is being collected as garbage."""

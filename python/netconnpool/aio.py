@@ -432,6 +432,12 @@ class AsyncPool(PullPool[C]):
     # ------------------------------------------------------------------- dials
 
     def _dial(self, event: Event) -> None:
+        """In the next turn: a loop that ends calls off all tasks, and a dial that
+        ends so is not to begin another."""
+        assert self._loop is not None
+        self._loop.call_soon(self._dial_now, event)
+
+    def _dial_now(self, event: Event) -> None:
         task = self._spawn(self._dialing(event))
         if task is not None and (self._dials_itself or self._accepts):
             self._own_dials.add(task)
@@ -750,11 +756,13 @@ class AsyncPool(PullPool[C]):
             self._retire()
 
     def __del__(self) -> None:
-        super().__del__()
         loop = self._loop
-        if self._is_in_loop and loop is not None and not loop.is_closed():
-            # This may be any thread: the garbage collector chose it.
-            loop.call_soon_threadsafe(_leave, self._machine, self._address)
+        try:
+            super().__del__()
+        finally:
+            if self._is_in_loop and loop is not None and not loop.is_closed():
+                # This may be any thread: the garbage collector chose it.
+                loop.call_soon_threadsafe(_leave, self._machine, self._address)
 
     def _drop_result(self, result: Any) -> None:
         if not isawaitable(result):

@@ -346,10 +346,12 @@ class Pool(PullPool[C]):
             _dial_natively, self._c, int(request.protocol), int(request.ip), limit
         )
         try:
-            fd = dialing.get()
+            fd, error = dialing.get()
         except BaseException:
             dialing.rawlink(_close_late)
             raise
+        if error is not None:
+            raise error
         return gevent.socket.socket(fileno=fd)  # type: ignore[no-any-return]
 
     def _accept_one(
@@ -593,21 +595,23 @@ def _tick_of(pool: weakref.ref[Pool[Any]]) -> None:
         gevent.spawn(found._tick)
 
 
-def _dial_natively(pool: Any, protocol: int, ip: int, timeout_ms: int) -> int:
-    """Runs on a thread of its own."""
+def _dial_natively(
+    pool: Any, protocol: int, ip: int, timeout_ms: int
+) -> tuple[int, OSError | None]:
+    """Runs on a thread of its own, where nothing may be raised."""
     code, fd = ffi.new("int64_t *"), ffi.new("int *")
     text = ffi.new("char[]", _TEXT)
     status = lib.ncp_pool_dial_target(
         pool, protocol, ip, timeout_ms, code, text, _TEXT, fd
     )
     if status == Status.OK:
-        return int(fd[0])
+        return int(fd[0]), None
     said = ffi.string(text).decode(errors="replace")
     if code[0] > 0:
-        raise OSError(code[0], said or os.strerror(code[0]))
-    raise ConnectionError(said or "the target could not be dialed")
+        return -1, OSError(code[0], said or os.strerror(code[0]))
+    return -1, ConnectionError(said or "the target could not be dialed")
 
 
 def _close_late(dialing: Any) -> None:
-    if dialing.successful():
-        os.close(dialing.value)
+    if dialing.successful() and dialing.value[0] >= 0:
+        os.close(dialing.value[0])
