@@ -50,10 +50,11 @@ func acceptUntil(ctx context.Context, listener net.Listener, d deadliner) (
 		}
 	}()
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := d.SetDeadline(time.Now().Add(acceptSlice)); err != nil {
 			return nil, err
 		}
-		if err := d.SetDeadline(time.Now().Add(acceptSlice)); err != nil {
+		// After our deadline: the one that interrupts is either later or seen here.
+		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		conn, err := listener.Accept()
