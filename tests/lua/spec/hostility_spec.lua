@@ -7,15 +7,18 @@ local sys = require("netconnpool.sys")
 -- A cycle for nearly every allocation: each of these takes many.
 local BORROWS, TASKS = 200, 100
 
--- Twice: interpreted, with a whole cycle at every turn; and compiled, with cycles that
--- follow each other without a pause. (Whole cycles at every turn keep compiled code from
--- getting anywhere: it leaves for the collector's sake and comes back to the same place.)
+-- Twice: compiled, with frequent cycles; and interpreted, with a whole cycle at every
+-- turn. (That keeps compiled code from getting anywhere: it leaves for the collector's
+-- sake and comes back to the same place.)
 local function at_full_speed(fn)
-    local pause, speed = collectgarbage("setpause", 0), collectgarbage("setstepmul", 1000)
+    local pause = collectgarbage("setpause", 105)
+    local speed = collectgarbage("setstepmul", 400)
     local ok, err = pcall(fn)
     if ok then
+        collectgarbage("setpause", 0)
         collectgarbage("setstepmul", 1000000)
         jit.off()
+        jit.flush()
         ok, err = pcall(fn)
         jit.on()
     end
