@@ -51,8 +51,14 @@ C = TypeVar("C")
 
 ROOM = 64  # events taken out at a time
 
+_NOWHERE = (lambda: None).__code__  # where a borrow was made, until that is known
+
 _EVENT = struct.Struct("@iiPQQQQQqiiiiiiqqQQQ")
 _LOG_LINE = 1024
+
+_new = object.__new__
+_release = lib.ncp_pool_release
+_unpack = _EVENT.unpack_from
 
 _CONN = int(EventType.CONN)
 _READY = int(EventType.READY)
@@ -189,13 +195,30 @@ class Machine:
         finally:
             self._pumping = False
 
+    def hands_over(self, address: int) -> bool:
+        """Whether the first event is a connection for who waits at this pool; then
+        it has been delivered."""
+        row = _unpack(self._buffer)
+        if row[0] != _CONN or row[2] != address or not row[4]:
+            return False
+        pool, waiter = self.waiting.pop((address, row[4]))
+        conn = pool._lend(row[3], row[6])
+        if not pool._post(waiter, conn):
+            pool._never_mind(conn)
+        return True
+
     def dispatch(self, count: int) -> None:
         """Acts on the events of the buffer: first on those that others wait
         for."""
         later = []
         for at in range(0, count * _EVENT.size, _EVENT.size):
-            row = _EVENT.unpack_from(self._buffer, at)
-            if row[0] in _ANSWERS and row[4]:
+            row = _unpack(self._buffer, at)
+            if row[0] == _CONN and row[4]:
+                pool, waiter = self.waiting.pop((row[2], row[4]))
+                lease = pool._lend(row[3], row[6])
+                if not pool._post(waiter, lease):
+                    pool._never_mind(lease)
+            elif row[0] in _ANSWERS and row[4]:
                 self._deliver(row)
             else:
                 later.append(Event(*row))
@@ -213,26 +236,19 @@ class Machine:
             pool._tick()
 
     def _deliver(self, row: tuple[Any, ...]) -> None:
-        """The answer to a ticket."""
+        """The answer to a ticket, other than a connection."""
         pool, waiter = self.waiting.pop((row[2], row[4]))
-        if row[0] == _CONN:
-            lease = pool._lend(row[3], row[6])
-            if not pool._post(waiter, lease):
-                pool._never_mind(lease)
-        elif not pool._post(waiter, Event(*row)) and row[0] != _READY:
+        if not pool._post(waiter, Event(*row)) and row[0] != _READY:
             lib.ncp_pool_put(pool._c, row[3])
 
 
 class PullLease(Lease[C]):
     """A connection borrowed from a pool of an event loop."""
 
-    __slots__ = ("_busy", "_code", "_handle", "_instruction")
+    __slots__ = ("_handle",)
 
     _pool: PullPool[C]
     _handle: int
-    _busy: bool  # on_return runs
-    _code: types.CodeType | None
-    _instruction: int
 
     @property
     def place(self) -> str:
@@ -241,8 +257,6 @@ class PullLease(Lease[C]):
 
     def _place(self) -> tuple[str, int]:
         code = self._code
-        if code is None:
-            return "?", 0
         for begin, end, line in code.co_lines():
             if begin <= self._instruction < end and line is not None:
                 return code.co_filename, line
@@ -258,7 +272,8 @@ class PullLease(Lease[C]):
         pool, raw = self._pool, self.raw
         if id(raw) in pool._host.inherited or lib.ncp_py_is_shut():
             return
-        if lib.ncp_pool_discard(pool._c, self.lease) != Status.OK:
+        lease, self._token = self._token, 0
+        if lib.ncp_pool_discard(pool._c, lease) != Status.OK:
             return  # it was given back, or taken away, before
         text = f"a connection was lost without having been given back: {raw!r}"
         file, line = self._place()
@@ -369,6 +384,15 @@ class PullPool(_handle.Handle[C]):
         self._host_events(config)
         self._validate(config)
         self._config: CData | None = config
+        self._objects = self._host.objects
+        #: Whether on_return, or what is like it, has to be run.
+        self._returns = (
+            self._host.on_return is not None or self._host.restores_timeout
+        )
+        #: Leases whose on_return runs.
+        self._busy: set[int] = set()
+        #: Whether the pool was closed, and each return may be the last.
+        self._ends = False
         self._stacks = {}
         #: Handles that were taken away from their borrowers, with the reason.
         self._taken: dict[int, str] = {}
@@ -424,45 +448,42 @@ class PullPool(_handle.Handle[C]):
 
     def _lend(self, lease: int, handle: int) -> PullLease[C]:
         """The object for a connection that the library lent."""
-        conn: PullLease[C] = object.__new__(self._lease_class)
-        conn._token = lease
+        conn: PullLease[C] = _new(self._lease_class)
         conn._pool = self
         conn._handle = handle
-        conn._busy = False
-        conn._code = None
-        conn._instruction = 0
-        conn.raw = self._host.objects[handle]
+        conn._code = _NOWHERE
+        conn.raw = self._objects[handle]
+        conn._token = lease
         return conn
 
     def _never_mind(self, conn: PullLease[C]) -> None:
         """Nobody waits for it any more: the next one gets it. No hook has seen
         it."""
-        lease = conn.lease
+        lease = conn._token
         conn._ended()
         lib.ncp_pool_put(self._c, lease)
 
-    def _acquire(
+    def _ask(
         self,
+        machine: Machine,
         timeout: float | None,
         protocol: WantedProtocol,
         ip: WantedIp,
         tag: int,
-    ) -> PullLease[C] | Event:
-        """A connection, or what has to be done for one. Raises why there is
-        none."""
-        machine = self._machine
-        out = machine.out
-        status = lib.ncp_pool_acquire(
-            self._c,
-            machine.queue,
-            wanted_protocol(protocol),
-            wanted_ip(ip),
-            wanted_timeout(timeout),
-            tag,
-            _TAKE,
-            out,
+    ) -> int:
+        """Asks for a connection; the answer is in the event of the machine."""
+        return int(
+            lib.ncp_pool_acquire(
+                self._c,
+                machine.queue,
+                wanted_protocol(protocol),
+                wanted_ip(ip),
+                wanted_timeout(timeout),
+                tag,
+                _TAKE,
+                machine.out,
+            )
         )
-        return self._answer(status, timeout)
 
     def _answer(
         self, status: int, timeout: float | None = None
@@ -552,16 +573,20 @@ class PullPool(_handle.Handle[C]):
     def _release(self, conn: PullLease[C], flags: int) -> Any:
         """Ends a lease and serves who waits. Returns what is still to be waited
         for, raises what went wrong."""
-        lease, handle, raw = conn.lease, conn._handle, conn.raw
+        lease, handle, raw = conn._token, conn._handle, conn.raw
         machine = self._machine
         conn._token = 0
         conn.raw = GONE
-        count = lib.ncp_pool_release(
+        closing = None
+        count = _release(
             self._c, lease, flags, machine.queue, machine.events, ROOM, machine.status
         )
         status = machine.status[0]
-        closing = self._dispatch(count, handle) if count else None
-        if status or self._taken or self._stacks or self._watchers:
+        if count == 1 and machine.hands_over(self._address):
+            pass  # the usual case: it went to the next in line
+        elif count:
+            closing = self._dispatch(count, handle)
+        if status or self._taken or self._stacks or self._watchers or self._ends:
             self._released(status, lease, handle, raw)
         return closing
 
@@ -591,13 +616,14 @@ class PullPool(_handle.Handle[C]):
     def _returning(self, conn: PullLease[C]) -> Flow[Any]:
         """Gives a connection back by way of on_return, which sees only what will
         be kept."""
-        if conn._busy:
+        if conn._token in self._busy:
             raise errors.of(
                 Status.EINVALIDCONN, f"{conn!r} is being given back already"
             )
-        if lib.ncp_lease_keeps(self._c, conn.lease) != Reason.NONE:
+        lease = conn._token
+        if lib.ncp_lease_keeps(self._c, lease) != Reason.NONE:
             return self._release(conn, 0)
-        conn._busy = True
+        self._busy.add(lease)
         try:
             self._host.restore_timeout(conn._handle)
             if self._host.on_return is not None:
@@ -608,12 +634,8 @@ class PullPool(_handle.Handle[C]):
                 raise self._error(Status.EHOOK, error) from error
             raise
         finally:
-            conn._busy = False
+            self._busy.discard(lease)
         return self._release(conn, 0)
-
-    @property
-    def _has_return_work(self) -> bool:
-        return self._host.on_return is not None or self._host.restores_timeout
 
     def detach(self, conn: PullLease[C]) -> C:
         """Takes a connection out of the pool for good: it is yours to close, and
@@ -890,11 +912,13 @@ class PullPool(_handle.Handle[C]):
         return closings or []
 
     def _close(self) -> Closings:
+        self._ends = True
         return self._collecting(lambda: lib.ncp_pool_close(self._c))
 
     def _close_now(self) -> Closings:
         """What is borrowed is taken away: it is shut down now and closed when it
         comes back."""
+        self._ends = True
         for borrower in self.leases():
             handle = ffi.new("uint64_t *")
             if lib.ncp_lease_handle(self._c, borrower.lease, handle) == Status.OK:

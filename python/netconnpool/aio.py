@@ -55,6 +55,8 @@ C = TypeVar("C")
 
 _getframe = sys._getframe
 _running_loop = asyncio.get_running_loop
+_acquire = lib.ncp_pool_acquire
+_queue_ready = lib.ncp_queue_ready
 _CONN = int(EventType.CONN)
 _PENDING = int(EventType.PENDING)
 _TAKE = int(Flag.TAKE)
@@ -268,6 +270,7 @@ class AsyncPool(PullPool[C]):
         self._own_dials: set[asyncio.Task[Any]] = set()
         self._was_closed = False
         self._configure(connect, listener, acceptor, clock, logger, given)
+        self._captures = self._host.captures_stacks
         if self._target is not None:
             self._where = parse(self._target)
             self._socket_options = SocketOptions.of(self._config)
@@ -480,25 +483,36 @@ class AsyncPool(PullPool[C]):
         """
         loop = _running_loop()
         machine = self._machine if loop is self._loop else self._ready()
+        out = machine.out
         if timeout is None and protocol is None and ip is None:
-            out = machine.out
-            status = lib.ncp_pool_acquire(
+            status = _acquire(
                 self._c, machine.queue, 0, 0, TIMEOUT_DEFAULT, tag, _TAKE, out
             )
-            if status == 0 and out.type == _CONN:
-                conn = self._lend(out.lease, out.handle)
-            else:
-                conn = await self._wait_for(self._answer(status), None)
         else:
-            answer = self._acquire(timeout, protocol, ip, tag)
-            if isinstance(answer, Event):
-                answer = await self._wait_for(answer, timeout)
-            conn = answer
+            status = self._ask(machine, timeout, protocol, ip, tag)
+        if status == 0 and out.type == _CONN:
+            conn = self._lend(out.lease, out.handle)
+        elif status == 0 and out.type == _PENDING:
+            # As _stand_in_line does, without another coroutine.
+            key = (self._address, out.ticket)
+            waiter = loop.create_future()
+            machine.waiting[key] = (self, waiter)
+            if _queue_ready(machine.queue):
+                machine.pump()
+            try:
+                conn = await waiter
+            except BaseException:
+                self._give_up(key, waiter)
+                raise
+            if conn.__class__ is not AsyncConnection:
+                conn = await self._wait_for(conn, timeout)
+        else:
+            conn = await self._wait_for(self._answer(status, timeout), timeout)
         frame = _getframe(1)
         conn._code = frame.f_code
         conn._instruction = frame.f_lasti
-        if self._host.captures_stacks:
-            self._stacks[conn.lease] = "".join(traceback.format_stack(frame))
+        if self._captures:
+            self._stacks[conn._token] = "".join(traceback.format_stack(frame))
         return conn  # type: ignore[return-value]
 
     async def _wait_for(
@@ -598,10 +612,11 @@ class AsyncPool(PullPool[C]):
         taken away, :exc:`HookFailed` and :exc:`CloseFailed`; the connection is
         gone all the same.
         """
-        self._own(conn)
+        if conn.__class__ is not AsyncConnection or conn._pool is not self:
+            self._own(conn)
         if _running_loop() is not self._loop:
             self._ready()
-        if discard or not self._has_return_work:
+        if discard or not self._returns:
             closing = self._release(conn, _DISCARD if discard else 0)
         else:
             closing = await self._drive(self._returning(conn))

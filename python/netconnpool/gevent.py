@@ -379,8 +379,8 @@ class Pool(PullPool[C]):
     ) -> Connection[C]:
         """Borrows a connection; see :meth:`netconnpool.Pool.getconn`. Only the
         calling greenlet waits."""
-        self._here()
-        answer = self._acquire(timeout, protocol, ip, tag)
+        status = self._ask(self._here(), timeout, protocol, ip, tag)
+        answer = self._answer(status, timeout)
         while isinstance(answer, Event):
             if answer.type == _PENDING:
                 answer = self._stand_in_line(answer.ticket)
@@ -466,7 +466,7 @@ class Pool(PullPool[C]):
         :meth:`netconnpool.Pool.putconn`."""
         self._own(conn)
         self._here()
-        if discard or not self._has_return_work:
+        if discard or not self._returns:
             closing = self._release(conn, _DISCARD if discard else 0)
         else:
             closing = self._drive(self._returning(conn))
