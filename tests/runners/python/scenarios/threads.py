@@ -242,4 +242,3 @@ GIVE = {
     "close": lambda pool, lease: lease.close(),
     "detach": lambda pool, lease: pool.detach(lease),
 }
-
