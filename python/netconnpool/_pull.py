@@ -19,7 +19,6 @@ import inspect
 import os
 import socket
 import struct
-import types
 import warnings
 import weakref
 from collections.abc import Callable, Generator
@@ -38,7 +37,13 @@ from netconnpool._constants import (
 )
 from netconnpool._ffi import ffi, lib
 from netconnpool.connection import GONE, Lease
-from netconnpool.pool import KEYWORDS, wanted_ip, wanted_protocol, wanted_timeout, where_from
+from netconnpool.pool import (
+    KEYWORDS,
+    wanted_ip,
+    wanted_protocol,
+    wanted_timeout,
+    where_from,
+)
 
 if TYPE_CHECKING:
     import logging
@@ -226,9 +231,9 @@ class Machine:
             if event.type == EventType.KICK:
                 self.tick()
                 continue
-            pool = self.pools.get(event.pool)
-            if pool is not None:
-                pool._act_on(event)
+            theirs = self.pools.get(event.pool)
+            if theirs is not None:
+                theirs._act_on(event)
 
     def tick(self) -> None:
         """Somebody on another thread moved a clock."""
@@ -312,7 +317,7 @@ class PullPool(_handle.Handle[C]):
     #: What a function of the user's may raise without ending more than itself.
     _ordinary: ClassVar[tuple[type[BaseException], ...]] = (Exception,)
 
-    _c: Any = _Unopened()  # type: ignore[assignment]
+    _c: Any = _Unopened()
     _machine: Machine
 
     def _post(self, waiter: Any, value: Any) -> bool:
@@ -383,7 +388,7 @@ class PullPool(_handle.Handle[C]):
         self._host.rest()  # nothing asks for it by its number
         self._host_events(config)
         self._validate(config)
-        self._config: CData | None = config
+        self._config: Any = config
         self._objects = self._host.objects
         #: Whether on_return, or what is like it, has to be run.
         self._returns = (
@@ -428,7 +433,7 @@ class PullPool(_handle.Handle[C]):
         config, self._config = self._config, None
         lib.ncp_config_set_queue(config, machine.queue)
         self._machine = machine
-        super().__init__(config, self._host)  # type: ignore[arg-type]
+        super().__init__(config, self._host)
         self._address = _handle._address(self._c)
         machine.pools[self._address] = self
         machine.pump()
@@ -663,7 +668,7 @@ class PullPool(_handle.Handle[C]):
 
     def _act_on(self, event: Event) -> None:
         """Does a piece of work that nobody waits for in particular."""
-        if event.type == EventType.DIAL or event.type == EventType.CHECK:
+        if event.type in (EventType.DIAL, EventType.CHECK):
             self._unanswered[event.lease] = event.type == EventType.DIAL
         getattr(self, _ACTS[event.type])(event)
 
@@ -966,7 +971,7 @@ class PullPool(_handle.Handle[C]):
         if forgotten:
             name = f" {self._host.name!r}" if self._host.name else ""
             text = f"<{type(self).__name__}{name}> was not closed"
-            warnings.warn(text, ResourceWarning, source=self)
+            warnings.warn(text, ResourceWarning, stacklevel=1, source=self)
 
     def _answer_all(self) -> None:
         """A loop that ended under its pool left work undone, for which the library

@@ -9,13 +9,12 @@ import socket
 import sys
 import traceback
 import types
-import warnings
 import weakref
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from netconnpool import _handle, _host, errors, streams
+from netconnpool import _host, errors, streams
 from netconnpool._constants import (
     TIMEOUT_DEFAULT,
     EventType,
@@ -24,7 +23,7 @@ from netconnpool._constants import (
     Protocol,
     Status,
 )
-from netconnpool._ffi import ffi, lib
+from netconnpool._ffi import lib
 from netconnpool._pull import (
     Call,
     Closings,
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from netconnpool._clock import ManualClock
-    from netconnpool._ffi import CData
     from netconnpool._tables import Options
     from netconnpool.pool import WantedIp, WantedProtocol
 
@@ -401,9 +399,10 @@ class AsyncPool(PullPool[C]):
         self._own_dials.discard(task)
         if flow.gi_frame is not None:  # cancelled before it began
             abort(flow, call, asyncio.CancelledError)
-        if not task.cancelled() and task.exception() is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
             self._host.logger.error(
-                "%sa task of the pool ended", self._host.prefix, exc_info=task.exception()
+                "%sa task of the pool ended", self._host.prefix, exc_info=error
             )
         self._retire()
 
@@ -806,14 +805,14 @@ async def _within(awaitable: Awaitable[Any], seconds: float | None) -> Any:
     TimeoutError then."""
     if seconds is None:
         return await awaitable
-    task = asyncio.current_task()
+    task: asyncio.Task[Any] | None = asyncio.current_task()
     assert task is not None
-    is_late = False
+    cancel, is_late = task.cancel, False
 
     def ring() -> None:
         nonlocal is_late
         is_late = True
-        task.cancel()
+        cancel()
 
     timer = _running_loop().call_later(seconds, ring)
     try:

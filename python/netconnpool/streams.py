@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ class StreamConnection:
     def fileno(self) -> int:
         """The descriptor of the socket; -1 when it is closed or has none."""
         sock = self.writer.get_extra_info("socket")
-        return sock.fileno() if sock is not None else -1
+        return int(sock.fileno()) if sock is not None else -1
 
     @property
     def is_alive(self) -> bool:
@@ -173,7 +174,7 @@ async def _connected(
     if len(addresses) == 1:
         return await _connect(addresses[0], options)
     return await _first_of(
-        [lambda one=one: _connect(one, options) for one in addresses],
+        [functools.partial(_connect, one, options) for one in addresses],
         options.happy_eyeballs,
     )
 

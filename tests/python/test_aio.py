@@ -214,8 +214,8 @@ def _intact(pool, limit):
 @pytest.mark.parametrize("moment", range(14))
 def test_cancelling_at_any_moment_loses_nothing(moment):
     things = Things(delay=0)
-    hooks = {name: Hooks.wait for name in
-             ("on_created", "on_borrow", "on_return", "on_close", "check")}
+    hooks = dict.fromkeys(
+        ("on_created", "on_borrow", "on_return", "on_close", "check"), Hooks.wait)
 
     async def main():
         pool = AsyncPool(things, **quiet(max_connections=2, check_on_borrow=True),
@@ -478,20 +478,22 @@ def test_a_pool_belongs_to_one_loop():
     with pytest.raises(netconnpool.NotPossible, match="not open"):
         pool.stats()
 
+    pools = [pool]
+
     async def use():
-        async with pool.connection():
+        async with pools[0].connection():
             pass
 
     async def leave():
-        await use()
-        await pool.close()
+        await pools[0].close()
     run(use)
     with pytest.raises(netconnpool.NotPossible, match="has ended"):
         run(use)
     with pytest.raises(netconnpool.NotPossible, match="another event loop"):
         run(leave)
+    del pool
     with pytest.warns(ResourceWarning, match="not closed"):
-        del pool
+        pools.clear()
         gc.collect()
 
 
@@ -668,7 +670,7 @@ def test_a_name_is_tried_at_all_its_addresses(echo):
 def test_a_refused_target_says_so():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        target = "tcp://127.0.0.1:%d" % sock.getsockname()[1]
+        target = f"tcp://127.0.0.1:{sock.getsockname()[1]}"
 
     async def main():
         async with AsyncPool(target, **quiet()) as pool:
@@ -682,7 +684,7 @@ def test_udp_targets_give_sockets():
     async def main():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
             peer.bind(("127.0.0.1", 0))
-            target = "udp://127.0.0.1:%d" % peer.getsockname()[1]
+            target = f"udp://127.0.0.1:{peer.getsockname()[1]}"
             async with AsyncPool(target, **quiet()) as pool:
                 async with pool.udp() as conn:
                     loop = asyncio.get_running_loop()

@@ -50,7 +50,8 @@ BEGIN = """
         return {{"min_connections": 0, "health_check": False, **options}}
 
     def intact(pool):
-        return (pool.active_count, pool.waiting_count, pool.stats().in_flight) == (0, 0, 0)
+        return (pool.active_count, pool.waiting_count,
+                pool.stats().in_flight) == (0, 0, 0)
 
     class raises:
         def __init__(self, kind):
