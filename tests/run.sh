@@ -17,7 +17,7 @@ root=$PWD
 PACKAGES=(
     build-essential cmake ninja-build pkg-config git ca-certificates
     python3 python3-dev python3-yaml python3-jsonschema python3-cffi
-    python3-pycparser python3-pytest python3-gevent python3-pip python3-mypy python3-venv
+    python3-pycparser python3-pytest python3-gevent python3-uvloop python3-pip python3-mypy python3-venv
     luajit2:luajit lua5.4 liblua5.4-dev swig golang-go:go
     clang libclang-rt-14-dev clang-format clang-tidy shellcheck
     libcmocka-dev libjansson-dev gcovr spin abigail-tools file strace valgrind
