@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import inspect
 import logging
 import socket
 import sys
@@ -397,7 +398,8 @@ class AsyncPool(PullPool[C]):
     def _ended(self, flow: Flow[Any], call: Call, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         self._own_dials.discard(task)
-        if flow.gi_frame is not None:  # cancelled before it began
+        # Cancelled before it began.
+        if inspect.getgeneratorstate(flow) != inspect.GEN_CLOSED:
             abort(flow, call, asyncio.CancelledError)
         error = None if task.cancelled() else task.exception()
         if error is not None:

@@ -6,6 +6,7 @@ the other would stop the hub, and all greenlets with it, while one of them waits
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import os
 import socket
@@ -270,7 +271,8 @@ class Pool(PullPool[C]):
         """Runs in the hub."""
         self._greenlets.discard(greenlet)
         self._own_dials.discard(greenlet)
-        if flow.gi_frame is not None:  # killed before it began
+        # Killed before it began.
+        if inspect.getgeneratorstate(flow) != inspect.GEN_CLOSED:
             gevent.spawn(abort, flow, call, gevent.GreenletExit)
         if self.is_closed and self._is_in_hub:
             gevent.spawn(self._retire)
