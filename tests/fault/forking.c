@@ -248,27 +248,25 @@ static void *wait_with_token(void *arg)
     return NULL;
 }
 
-static void *fire_soon(void *arg)
-{
-    struct waiting_with_token *with = arg;
-
-    REQUIRE_SOON(ncp_pool_waiting_count(with->pool) == 1);
-    REQUIRE_EQ(ncp_cancel_fire(with->cancel), NCP_OK);
-    return NULL;
-}
-
 static void use_token(void *arg)
 {
     struct waiting_with_token *with = arg;
     ncp_lease lease[MAX];
-    pthread_t thread;
 
     for (int i = 0; i < MAX; i++)
         REQUIRE_EQ(ncp_pool_get(with->pool, &lease[i]), NCP_OK);
     REQUIRE_EQ(get_with_token(with, 1), NCP_ETIMEOUT);
-    REQUIRE_EQ(pthread_create(&thread, NULL, fire_soon, with), 0);
-    REQUIRE_EQ(get_with_token(with, 10000), NCP_ECANCELED);
-    pthread_join(thread, NULL);
+    REQUIRE_EQ(ncp_cancel_fire(with->cancel), NCP_OK);
+    REQUIRE_EQ(get_with_token(with, -1), NCP_ECANCELED);
+}
+
+/* Fired before anything waits with it here. */
+static void fire_token(void *arg)
+{
+    struct waiting_with_token *with = arg;
+
+    REQUIRE_EQ(ncp_cancel_fire(with->cancel), NCP_OK);
+    REQUIRE_EQ(get_with_token(with, -1), NCP_ECANCELED);
 }
 
 static void tokens_forget_the_threads_of_the_parent(void)
@@ -282,8 +280,10 @@ static void tokens_forget_the_threads_of_the_parent(void)
         REQUIRE_EQ(ncp_pool_get(with.pool, &lease[i]), NCP_OK);
     REQUIRE_EQ(pthread_create(&thread, NULL, wait_with_token, &with), 0);
     REQUIRE_SOON(ncp_pool_waiting_count(with.pool) == 1);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         in_child(use_token, &with);
+        in_child(fire_token, &with);
+    }
     REQUIRE_EQ(ncp_pool_waiting_count(with.pool), 1);
     REQUIRE_EQ(ncp_cancel_fire(with.cancel), NCP_OK);
     pthread_join(thread, NULL);
