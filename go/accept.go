@@ -58,6 +58,10 @@ func acceptUntil(ctx context.Context, listener net.Listener, d deadliner) (
 			return nil, err
 		}
 		conn, err := listener.Accept()
+		if err == nil && ctx.Err() != nil {
+			_ = conn.Close() // it came when the pool was being closed
+			return nil, ctx.Err()
+		}
 		if err == nil {
 			return conn, nil
 		}
@@ -88,6 +92,15 @@ func (t *deadlineTable) interrupt(listener net.Listener, d deadliner) {
 	defer t.mu.Unlock()
 	if t.users[listener] > 0 {
 		_ = d.SetDeadline(time.Now())
+	}
+}
+
+// interruptAccepts ends the accepts of a pool that is closed, so that none takes a
+// client that comes after the Close.
+func interruptAccepts(listener net.Listener) {
+	d, ok := listener.(deadliner)
+	if ok && reflect.TypeOf(listener).Comparable() {
+		deadlines.interrupt(listener, d)
 	}
 }
 

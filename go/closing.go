@@ -14,6 +14,7 @@ func (c *core) closePool() error {
 	c.watchLent()
 	status := c.lib.close() // before the dials end, so that waiters hear of it
 	c.stop()
+	interruptAccepts(c.config.Listener)
 	proc.drainClosing(c)
 	c.awaitIdle()
 	return c.closeResult(status)
