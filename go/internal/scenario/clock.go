@@ -157,6 +157,14 @@ func (t *timekeeper) frame(what string, run func(*actor)) {
 	t.frames.Add(-1)
 }
 
+// awaitFrames waits until no callback runs: what they read is written anew by the
+// next case.
+func (t *timekeeper) awaitFrames() {
+	for t.frames.Load() != 0 {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func (t *timekeeper) describe() string {
 	t.lock.Lock()
 	defer t.lock.Unlock()

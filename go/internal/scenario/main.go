@@ -69,6 +69,7 @@ func runCase(doc object, where *trail) (finals map[string]any) {
 		clock.end(main.actor)
 		clock.stop()
 		checkResourcesGone(stage.goroutines, stage.descriptors)
+		clock.awaitFrames()
 		main.trail.pop()
 	})
 	return finals
