@@ -92,12 +92,12 @@ func clockOf(doc object) *manualClock {
 	return nil
 }
 
-// checkResourcesGone waits until there are as many goroutines and descriptors as
-// at the start.
+// checkResourcesGone waits until there are no more goroutines and descriptors than
+// at the start, when the last of the case before may still have been ending.
 func checkResourcesGone(goroutines, descriptors int) {
 	end := time.Now().Add(goneLimit)
 	for time.Now().Before(end) {
-		if runtime.NumGoroutine() == goroutines && descriptorCount() == descriptors {
+		if runtime.NumGoroutine() <= goroutines && descriptorCount() <= descriptors {
 			return
 		}
 		time.Sleep(time.Millisecond)
