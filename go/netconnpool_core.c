@@ -3089,7 +3089,7 @@ void ncp__begin_check_locked(struct ncp__slot *slot, uint64_t now_ns)
 }
 
 /* The owner of a checked slot lets go of it. */
-static void end_check(struct ncp__engine *engine, uint32_t index, bool healthy,
+static void end_check__engine_leave(struct ncp__engine *engine, uint32_t index, bool healthy,
                       uint64_t now_ns, struct ncp__acts *acts)
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
@@ -3116,7 +3116,7 @@ bool ncp__engine_check_done(struct ncp__engine *engine, uint32_t index,
     bool ours = under_check(ncp__engine_slot(engine, index));
     if (ours) {
         count_check(engine, healthy);
-        end_check(engine, index, healthy, now_ns, acts);
+        end_check__engine_leave(engine, index, healthy, now_ns, acts);
         ncp__serve_locked(engine, now_ns, acts);
     }
     ncp__engine_unlock(engine);
@@ -9269,19 +9269,29 @@ static uint32_t unlink_needless_locked(ncp_pool *pool, int *type)
     return index;
 }
 
-static void end_needless(ncp_pool *pool, uint32_t index, int type)
+/* A check that was work; false when it is over already. */
+static bool end_check__pool_pull(ncp_pool *pool, uint32_t index, bool healthy)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__acts acts = NCP__NO_ACTS;
-    uint64_t now_ns = ncp__engine_now(engine);
 
-    if (type == NCP_EVENT_DIAL) {
-        (void)ncp__engine_dial_wanted(engine, index, now_ns, &acts);
-    } else if (ncp__engine_check_done(engine, index, true, now_ns, &acts)) {
-        ncp__engine_lock(engine);
-        pool->checks_out--;
-        ncp__engine_unlock(engine);
-    }
+    if (!ncp__engine_check_done(engine, index, healthy, ncp__engine_now(engine),
+                                &acts))
+        return false;
+    ncp__engine_lock(engine);
+    pool->checks_out--;
+    ncp__engine_unlock(engine);
+    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+    return true;
+}
+
+/* The pool is closed: no dial is wanted. */
+static void end_dial(ncp_pool *pool, uint32_t index)
+{
+    struct ncp__acts acts = NCP__NO_ACTS;
+
+    (void)ncp__engine_dial_wanted(&pool->engine, index,
+                                  ncp__engine_now(&pool->engine), &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
 }
 
@@ -9294,7 +9304,10 @@ void ncp__pull_drop_needless(ncp_pool *pool)
         ncp__engine_unlock(&pool->engine);
         if (index == NCP__NO_SLOT)
             return;
-        end_needless(pool, index, type);
+        if (type == NCP_EVENT_DIAL)
+            end_dial(pool, index);
+        else
+            (void)end_check__pool_pull(pool, index, true);
     }
 }
 
@@ -9708,22 +9721,32 @@ int ncp_pool_refuse(ncp_pool *pool, int status)
 
 /* ------------------------------------------------------------------- reservations */
 
+/* The slot of a reservation that was told and has not ended. Lock held. */
+static struct ncp__slot *told_locked(ncp_pool *pool, ncp_lease reservation)
+{
+    struct ncp__slot *slot = ncp__slot_of(&pool->engine.slots, reservation);
+    uint64_t word =
+        ncp__word(ncp__token_generation(reservation), NCP__CREATING);
+
+    if (slot == NULL || slot->work != 0 ||
+        atomic_load_explicit(&slot->word, memory_order_acquire) != word)
+        return NULL;
+    return slot;
+}
+
 /* Takes a reservation from its host: its number is used up. */
 static int claim_reservation(ncp_pool *pool, ncp_lease reservation,
                              uint32_t *index)
 {
-    struct ncp__slot *slot = ncp__slot_of(&pool->engine.slots, reservation);
     uint64_t generation = ncp__token_generation(reservation);
     uint64_t word = ncp__word(generation, NCP__CREATING);
 
     if (!pool->pull)
         return NCP_ESTATE;
-    if (slot == NULL)
-        return NCP_EINVALIDCONN;
     ncp__engine_lock(&pool->engine);
-    bool told = slot->work == 0;
-    bool ours =
-        told && atomic_compare_exchange_strong_explicit(
+    struct ncp__slot *slot = told_locked(pool, reservation);
+    bool ours = slot != NULL &&
+                atomic_compare_exchange_strong_explicit(
                     &slot->word, &word,
                     ncp__word(ncp__next_generation(generation), NCP__CREATING),
                     memory_order_acq_rel, memory_order_relaxed);
@@ -9742,19 +9765,6 @@ static struct ncp__waiter *bound_owner(ncp_pool *pool, uint32_t index)
         slot->dial_kind == NCP__DIAL_BOUND ? slot->of.owner : NULL;
     ncp__engine_unlock(&pool->engine);
     return owner;
-}
-
-/* The slot of a reservation that was told and has not ended. Lock held. */
-static struct ncp__slot *told_locked(ncp_pool *pool, ncp_lease reservation)
-{
-    struct ncp__slot *slot = ncp__slot_of(&pool->engine.slots, reservation);
-    uint64_t word =
-        ncp__word(ncp__token_generation(reservation), NCP__CREATING);
-
-    if (slot == NULL || slot->work != 0 ||
-        atomic_load_explicit(&slot->word, memory_order_acquire) != word)
-        return NULL;
-    return slot;
 }
 
 static int dialed(ncp_pool *pool, ncp_lease reservation,
@@ -9940,24 +9950,16 @@ static int finish_borrow_check(ncp_pool *pool, struct ncp__waiter *waiter,
 /* A check that was handed out as work. */
 static int finish_check(ncp_pool *pool, ncp_lease lease, bool healthy)
 {
-    struct ncp__engine *engine = &pool->engine;
-    struct ncp__slot *slot = ncp__slot_of(&engine->slots, lease);
-    struct ncp__acts acts = NCP__NO_ACTS;
+    struct ncp__slot *slot = ncp__slot_of(&pool->engine.slots, lease);
+    uint64_t word = ncp__word(ncp__token_generation(lease), NCP__CHECKING);
 
     if (slot == NULL)
         return NCP_EINVALIDCONN;
-    uint64_t word = ncp__word(ncp__token_generation(lease), NCP__CHECKING);
-    if (atomic_load_explicit(&slot->word, memory_order_acquire) != word ||
-        !ncp__engine_check_done(engine, ncp__token_index(lease), healthy,
-                                ncp__engine_now(engine), &acts)) {
-        ncp__check_answered_late(pool, lease);
-        return NCP_EINVALIDCONN;
-    }
-    ncp__engine_lock(engine);
-    pool->checks_out--;
-    ncp__engine_unlock(engine);
-    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
-    return NCP_OK;
+    if (atomic_load_explicit(&slot->word, memory_order_acquire) == word &&
+        end_check__pool_pull(pool, ncp__token_index(lease), healthy))
+        return NCP_OK;
+    ncp__check_answered_late(pool, lease);
+    return NCP_EINVALIDCONN;
 }
 
 static int checked(ncp_pool *pool, ncp_lease lease, bool healthy,
