@@ -7,7 +7,7 @@
 -- (lua_max_running_timers), so one timer runs many tasks, each in a light thread. A
 -- timer's memory grows with every task, so after a number of them it retires, and
 -- the next one takes its place.
-local semaphore = require("ngx.semaphore")
+local nap = require("resty.netconnpool.nap")
 
 local thread_spawn = ngx.thread.spawn
 local timer_at = ngx.timer.at
@@ -23,8 +23,7 @@ function crew.new()
         tasks = {},
         first = 1,
         last = 0,
-        wake = semaphore.new(0),
-        idle = false, -- the timer waits for `wake`
+        nap = nap.new(), -- of the timer, while there are no tasks
         running = false, -- a timer takes tasks, or is about to
         leaving = false,
     }, crew)
@@ -52,9 +51,7 @@ local function run(task)
 end
 
 local function wait_for_tasks(self)
-    self.idle = true
-    self.wake:wait(PATIENCE_S)
-    self.idle = false
+    self.nap:sleep(PATIENCE_S)
 end
 
 local start
@@ -101,19 +98,15 @@ function crew:hurry()
     end
     if not self.running then
         start(self)
-    elseif self.idle then
-        self.idle = false
-        self.wake:post(1)
+    else
+        self.nap:rouse()
     end
 end
 
 -- The worker is exiting: a timer runs only while there are tasks.
 function crew:leave()
     self.leaving = true
-    if self.idle then
-        self.idle = false
-        self.wake:post(1)
-    end
+    self.nap:rouse()
 end
 
 return crew

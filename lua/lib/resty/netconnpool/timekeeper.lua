@@ -6,7 +6,7 @@
 -- Timers of ngx.timer cannot be taken back, so a new one for each earlier moment
 -- would leave the others behind. A light thread that waits for a semaphore can be
 -- woken and can wait anew.
-local semaphore = require("ngx.semaphore")
+local nap = require("resty.netconnpool.nap")
 local sys = require("netconnpool.sys")
 
 local timekeeper = {}
@@ -19,8 +19,7 @@ function timekeeper.new(due)
     return setmetatable({
         due = due,
         at = nil, -- ms; nil never
-        idle = false,
-        wake = semaphore.new(0),
+        nap = nap.new(),
     }, timekeeper)
 end
 
@@ -29,18 +28,14 @@ end
 function timekeeper:arm(ms)
     local before = self.at
     self.at = ms >= 0 and sys.now() + ms or nil
-    if self.idle and self.at and (not before or self.at < before) then
-        self.idle = false
-        self.wake:post(1)
+    if self.at and (not before or self.at < before) then
+        self.nap:rouse()
     end
 end
 
 function timekeeper:leave()
     self.leaving = true
-    if self.idle then
-        self.idle = false
-        self.wake:post(1)
-    end
+    self.nap:rouse()
 end
 
 local function seconds_left(self)
@@ -54,9 +49,7 @@ end
 -- The light thread; it may be started again.
 function timekeeper:run()
     while not self.leaving do
-        self.idle = true
-        self.wake:wait(seconds_left(self))
-        self.idle = false
+        self.nap:sleep(seconds_left(self))
         if not self.leaving and self.at and sys.now() >= self.at then
             self.at = nil
             self.due()
