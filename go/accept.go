@@ -31,86 +31,139 @@ type keyListener struct{ net.Listener }
 // A deadliner is a listener whose Accept can be ended.
 type deadliner interface{ SetDeadline(time.Time) error }
 
-// How long an Accept lasts before it looks at its context again. Several may
-// accept from one listener, and a deadline is everybody's, so none ends another
-// for good.
-const acceptSlice = 100 * time.Millisecond
-
+// acceptUntil accepts when it is its turn. A deadline is the listener's, not the
+// caller's: only who has the turn is ended by one, so that none hides another's end.
 func acceptUntil(ctx context.Context, listener net.Listener, d deadliner) (
 	net.Conn, error) {
-	deadlines.use(listener)
-	defer deadlines.leave(listener, d)
+	turn := turns.use(listener)
+	defer turns.leave(listener, d)
+	select {
+	case turn.free <- struct{}{}:
+		defer func() { <-turn.free }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return acceptInTurn(ctx, listener, d)
+}
+
+func acceptInTurn(ctx context.Context, listener net.Listener, d deadliner) (
+	net.Conn, error) {
+	if err := turns.begin(ctx, listener, d); err != nil {
+		return nil, err
+	}
 	done := make(chan struct{})
+	defer turns.end(listener)
 	defer close(done)
 	go func() {
 		select {
 		case <-ctx.Done():
-			deadlines.interrupt(listener, d)
+			turns.interrupt(listener, d)
 		case <-done:
 		}
 	}()
-	for {
-		if err := d.SetDeadline(time.Now().Add(acceptSlice)); err != nil {
-			return nil, err
-		}
-		// After our deadline: the one that interrupts is either later or seen here.
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		conn, err := listener.Accept()
-		if err == nil && ctx.Err() != nil {
-			_ = conn.Close() // it came when the pool was being closed
-			return nil, ctx.Err()
-		}
-		if err == nil {
-			return conn, nil
-		}
-		if timeout, ok := err.(net.Error); !ok || !timeout.Timeout() {
-			return nil, err
-		}
+	conn, err := listener.Accept()
+	if ctx.Err() == nil {
+		return conn, err
 	}
+	if err == nil {
+		_ = conn.Close() // it came while the pool was being closed
+	}
+	return nil, ctx.Err()
 }
 
-// deadlines counts who accepts with deadlines from a listener: the last one takes
-// them back, for the listener is the user's.
-var deadlines = deadlineTable{users: make(map[net.Listener]int)}
+// turns has the listeners that are accepted from with deadlines: the last who
+// leaves one takes ours back, for the listener is the user's.
+var turns = turnTable{turns: make(map[net.Listener]*acceptTurn)}
 
-type deadlineTable struct {
+type turnTable struct {
 	mu    sync.Mutex
-	users map[net.Listener]int // guarded by mu
+	turns map[net.Listener]*acceptTurn // guarded by mu
 }
 
-func (t *deadlineTable) use(listener net.Listener) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.users[listener]++
+type acceptTurn struct {
+	free    chan struct{}   // has room when it is nobody's turn
+	users   int             // guarded by the table's lock
+	current context.Context // guarded by the table's lock: of who is in Accept
+	ended   chan struct{}   // guarded by the table's lock: closed when that one is out
 }
 
-// interrupt ends an Accept, unless nobody of us is in one any more.
-func (t *deadlineTable) interrupt(listener net.Listener, d deadliner) {
+func (t *turnTable) use(listener net.Listener) *acceptTurn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.users[listener] > 0 {
-		_ = d.SetDeadline(time.Now())
+	turn := t.turns[listener]
+	if turn == nil {
+		turn = &acceptTurn{free: make(chan struct{}, 1)}
+		t.turns[listener] = turn
+	}
+	turn.users++
+	return turn
+}
+
+func (t *turnTable) leave(listener net.Listener, d deadliner) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	turn := t.turns[listener]
+	turn.users--
+	if turn.users == 0 {
+		delete(t.turns, listener)
+		_ = d.SetDeadline(time.Time{})
 	}
 }
 
-// interruptAccepts ends the accepts of a pool that is closed, so that none takes a
-// client that comes after the Close.
+// begin fails when the context has ended; from then on interrupt sees it.
+func (t *turnTable) begin(ctx context.Context, listener net.Listener,
+	d deadliner) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := d.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	turn := t.turns[listener]
+	turn.current, turn.ended = ctx, make(chan struct{})
+	return nil
+}
+
+func (t *turnTable) end(listener net.Listener) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	turn := t.turns[listener]
+	close(turn.ended)
+	turn.current, turn.ended = nil, nil
+}
+
+// interrupt ends the Accept of a context that has ended, and nobody else's. What
+// it returns is closed when that one is out; nil when there is none.
+func (t *turnTable) interrupt(listener net.Listener, d deadliner) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	turn := t.turns[listener]
+	if turn == nil || turn.current == nil || turn.current.Err() == nil {
+		return nil
+	}
+	_ = d.SetDeadline(time.Now())
+	return turn.ended
+}
+
+// How long a Close waits for an Accept that it has ended. A listener of package
+// net needs no time; one that ignores its deadline would need for ever.
+const acceptEnds = 100 * time.Millisecond
+
+// interruptAccepts ends the accepts of a pool that is closed and waits until they
+// are out, so that none takes a client that comes after the Close: a runtime that
+// finds deadline and client at once prefers the client.
 func interruptAccepts(listener net.Listener) {
 	d, ok := listener.(deadliner)
-	if ok && reflect.TypeOf(listener).Comparable() {
-		deadlines.interrupt(listener, d)
+	if !ok || !reflect.TypeOf(listener).Comparable() {
+		return
 	}
-}
-
-func (t *deadlineTable) leave(listener net.Listener, d deadliner) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.users[listener]--
-	if t.users[listener] == 0 {
-		delete(t.users, listener)
-		_ = d.SetDeadline(time.Time{})
+	if ended := turns.interrupt(listener, d); ended != nil {
+		select {
+		case <-ended:
+		case <-time.After(acceptEnds):
+		}
 	}
 }
 
