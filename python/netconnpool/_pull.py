@@ -549,6 +549,9 @@ class PullPool(_handle.Handle[C]):
         assert self._host.on_borrow is not None
         try:
             yield Call(self._host.on_borrow, (self._host.objects[event.handle],))
+        except GeneratorExit:
+            self._abandon(event.lease)
+            raise
         except BaseException as error:
             lib.ncp_pool_checked(self._c, event.lease, 0, ffi.NULL)
             self._machine.pump()
@@ -563,9 +566,15 @@ class PullPool(_handle.Handle[C]):
         try:
             return (yield from self._judging(self._host.objects[event.handle]))
         except BaseException:
-            lib.ncp_pool_discard(self._c, event.lease)
-            self._machine.pump()
+            self._abandon(event.lease)
             raise
+
+    def _abandon(self, lease: int) -> None:
+        """Discards what was about to be lent. A flow of the same garbage as its
+        pool may end after it, and finds that all was answered."""
+        if self._is_open:
+            lib.ncp_pool_discard(self._c, lease)
+            self._machine.pump()
 
     # ------------------------------------------------------------- giving back
 
@@ -633,6 +642,9 @@ class PullPool(_handle.Handle[C]):
             self._host.restore_timeout(conn._handle)
             if self._host.on_return is not None:
                 yield Call(self._host.on_return, (conn.raw,))
+        except GeneratorExit:
+            self._abandon(lease)
+            raise
         except BaseException as error:
             self._release(conn, Flag.HOOK)
             if isinstance(error, Exception):
@@ -756,6 +768,8 @@ class PullPool(_handle.Handle[C]):
             self._machine.pump()
             try:
                 yield Call(self._host.on_created, (raw,))
+            except GeneratorExit:
+                raise  # with its pool, which closes what it has
             except BaseException as error:
                 yield from self._closing(handle, "hook", -1)
                 code = self._host.failed_dial(error)
@@ -782,6 +796,8 @@ class PullPool(_handle.Handle[C]):
         self._fail(reservation, Status.EDIAL, code, _host.text_of(error).encode())
 
     def _fail(self, reservation: int, status: int, code: int, text: bytes) -> None:
+        if not self._is_open:
+            return  # a flow of the same garbage as its pool: all is answered
         self._unanswered.pop(reservation, None)
         lib.ncp_pool_fail(self._c, reservation, status, code, text, ffi.NULL)
         self._machine.pump()
@@ -809,13 +825,18 @@ class PullPool(_handle.Handle[C]):
         try:
             healthy = yield from self._judging(self._host.objects[event.handle])
         finally:
-            reason = self._checks.pop(event.handle)
-            self._unanswered.pop(event.lease, None)
-            lib.ncp_pool_checked(self._c, event.lease, healthy, ffi.NULL)
-            self._machine.pump()
-            self._look()
-            if reason is not None:
-                self._begin(self._closing(event.handle, reason, -1))
+            if self._is_open:
+                self._judged(event, healthy)
+
+    def _judged(self, event: Event, healthy: bool) -> None:
+        """Tells how a check that was work came out."""
+        reason = self._checks.pop(event.handle)
+        self._unanswered.pop(event.lease, None)
+        lib.ncp_pool_checked(self._c, event.lease, healthy, ffi.NULL)
+        self._machine.pump()
+        self._look()
+        if reason is not None:
+            self._begin(self._closing(event.handle, reason, -1))
 
     # ------------------------------------------------------------------- closes
 
@@ -967,7 +988,8 @@ class PullPool(_handle.Handle[C]):
             self._answer_all()
             for handle in list(self._host.objects):
                 self._drop(self._host.remove(handle))
-        lib.ncp_pool_free(self._c)
+        # Other objects of the same garbage may still look at this one.
+        lib.ncp_pool_free(self.__dict__.pop("_c"))
         if forgotten:
             name = f" {self._host.name!r}" if self._host.name else ""
             text = f"<{type(self).__name__}{name}> was not closed"

@@ -596,6 +596,32 @@ def test_a_loop_that_ends_under_its_pool_leaves_nothing_behind():
         gc.collect()
 
 
+def test_garbage_that_looks_at_a_pool_of_the_same_garbage_finds_none():
+    """Which finaliser of a cycle runs first is not ours to say."""
+    seen = []
+
+    class Last:
+        def __del__(self):
+            seen.append(repr(self.pool))
+            with pytest.raises(netconnpool.NotPossible, match="not open"):
+                _ = self.pool.active_count
+            seen.append("looked")
+
+    async def main():
+        pool = AsyncPool(Things(), **quiet())
+        async with pool.connection():
+            pass
+        main.pool = pool
+    run(main)
+    pool = main.__dict__.pop("pool")
+    pool.last, pool.myself = Last(), pool
+    pool.last.pool = pool
+    with pytest.warns(ResourceWarning, match="not closed"):
+        del pool
+        gc.collect()
+    assert seen == ["<AsyncPool that is not open>", "looked"]
+
+
 @pytest.mark.parametrize("ending", ["pass", "raise SystemExit(0)",
                                     "asyncio.get_running_loop().stop()"])
 def test_the_interpreter_ends_with_pools_open(ending):
