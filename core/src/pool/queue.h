@@ -40,7 +40,7 @@ void ncp__queue_forked(ncp_queue *queue);
 /* Takes the result of a ticket for its host; false when it was taken by somebody
  * else, or waits again. No lock is held. */
 bool ncp__pull_take(ncp_pool *pool, ncp_ticket ticket, ncp_event *event);
-/* What a decided ticket says (pull.c). The queue's lock is held. */
+/* What a decided ticket says (event.c). The queue's lock is held. */
 void ncp__pull_ticket_event(const struct ncp__waiter *ticket, ncp_event *event);
 /* Takes work of a pool out; `more` says that there is some left. No lock is
  * held. Returns how many. */

@@ -1,0 +1,93 @@
+/*
+ * The pull driver inside: what its files ask of each other.
+ *
+ * A get is a waiter (ticket.c) that takes its place (place.c), is decided by the
+ * engine and comes to an answer (answer.c). Whoever calls for it holds it without
+ * a name meanwhile: nobody else can take, abandon or free it.
+ */
+#ifndef NCP_POOL_PULL_H
+#define NCP_POOL_PULL_H
+
+#include "pool/queue.h"
+
+/* ---------------------------------------------------------------- ticket.c */
+
+int ncp__tickets_init(ncp_pool *pool);
+void ncp__tickets_destroy(ncp_pool *pool);
+void ncp__tickets_forked(ncp_pool *pool);
+
+/* A waiter that nobody knows by its number yet; NULL when out of memory. */
+struct ncp__waiter *ncp__ticket_new(ncp_pool *pool, ncp_queue *queue,
+                                    int protocol, int ip, uint64_t now_ns,
+                                    int64_t timeout_ms);
+void ncp__ticket_free(ncp_pool *pool, struct ncp__waiter *waiter);
+/* The waiter of a number, made nameless: it is the caller's now. With `only_
+ * decided` one that still waits keeps its name and NCP_EAGAIN is returned. */
+int ncp__ticket_claim(ncp_pool *pool, ncp_ticket ticket, bool only_decided,
+                      struct ncp__waiter **out);
+/* The waiter behind a ticket that still stands in line; NULL otherwise. Its
+ * memory stays with the pool, so its state may be slept on. */
+struct ncp__waiter *ncp__ticket_standing(ncp_pool *pool, ncp_ticket ticket,
+                                         uint64_t *deadline_ns);
+/* Whoever decided it is about to say so; after that only the caller knows it. */
+void ncp__ticket_settle(struct ncp__waiter *waiter);
+
+/* ----------------------------------------------------------------- event.c */
+
+/* The connection of a waiter. */
+void ncp__event_conn(ncp_event *event, const ncp_pool *pool,
+                     const struct ncp__waiter *waiter, int type);
+/* What is to be dialed, and until when. Lock held. */
+void ncp__event_dial_locked(ncp_event *event, const ncp_pool *pool,
+                            uint32_t index, uint64_t now_ns);
+/* Why a get failed. */
+void ncp__event_failure(ncp_event *event, const struct ncp__waiter *waiter,
+                        int status);
+
+/* ----------------------------------------------------------------- place.c */
+
+/* What is said of a waiter that stands in line; noted before it does, because
+ * after that it may be decided, taken and freed by others at any moment. */
+struct ncp__pending {
+    ncp_ticket ticket;
+    uint64_t tag;
+    uint64_t deadline_ns;
+};
+
+/* The host may know its number from now on. */
+struct ncp__pending ncp__pull_name(ncp_pool *pool, struct ncp__waiter *waiter);
+/* After a call of the engine that may have put a named waiter in line (`stood`)
+ * and decided it. */
+int ncp__pull_answer_or_pend(ncp_pool *pool, struct ncp__waiter *waiter,
+                             bool stood, const struct ncp__pending *pending,
+                             struct ncp__acts *acts, ncp_event *out);
+/* Tries once, or stands in line, and answers. The waiter may be gone then. */
+int ncp__pull_place(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out);
+
+/* ---------------------------------------------------------------- answer.c */
+
+/* What a nameless waiter came to. It may be gone afterwards. */
+int ncp__pull_answer(ncp_pool *pool, struct ncp__waiter *waiter,
+                     ncp_event *out);
+/* The connection is the caller's. */
+int ncp__pull_lend(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out);
+/* It is healthy; the borrow hook of the host comes last. */
+int ncp__pull_lend_checked(ncp_pool *pool, struct ncp__waiter *waiter,
+                           ncp_event *out);
+
+/* ----------------------------------------------------------------- check.c */
+
+/* A check that was work; false when it is over already. */
+bool ncp__pull_end_check(ncp_pool *pool, uint32_t index, bool healthy);
+
+/* ------------------------------------------------------------------ work.c */
+
+/* Says that a slot is to be closed, and lets go of it. */
+void ncp__pull_tell_close(ncp_pool *pool, uint32_t index, ncp_event *event);
+
+/* --------------------------------------------------------------- release.c */
+
+/* Whether a piece of work comes of a release on this thread, which tells it. */
+bool ncp__release_tells(ncp_pool *pool, uint32_t index, int type);
+
+#endif
