@@ -1,90 +1,167 @@
 /*
- * ncp-bench [--quick] [--json FILE]: measures, prints, judges nothing.
+ * ncp-bench --list
+ * ncp-bench --case CASE --subject SUBJECT [--seconds S] [--threads N] ...
+ *
+ * Prints lines of JSON. Judges nothing; exits with 77 when a case cannot be run
+ * here, with 1 when it failed.
  */
-#include "bench.h"
+#include "cases.h"
 
-#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static void print_table(const struct bench *bench)
+static const struct {
+    const char *name;
+    enum case_bit bit;
+    case_fn run;
+} cases[] = {
+    {"uncontended", CASE_UNCONTENDED, case_uncontended},
+    {"parallel", CASE_PARALLEL, case_parallel},
+    {"contended", CASE_CONTENDED, case_contended},
+    {"duel", CASE_DUEL, case_duel},
+    {"waiters", CASE_WAITERS, case_waiters},
+    {"spike", CASE_SPIKE, case_spike},
+    {"memory", CASE_MEMORY, case_memory},
+    {"close", CASE_CLOSE, case_close},
+};
+
+enum { CASES = sizeof cases / sizeof *cases };
+
+static const char *why_missing(const struct subject *subject)
 {
-    const char *group = "";
-    for (int i = 0; i < bench->count; i++) {
-        const struct figure *figure = &bench->figures[i];
-        if (strcmp(group, figure->group) != 0) {
-            group = figure->group;
-            printf("\n%-44s %14s  %-6s %14s %14s\n", group, "median", "",
-                   "least", "most");
+    return subject->missing != NULL ? subject->missing(subject) : NULL;
+}
+
+/* No text needs escaping: they are all ours, or versions. */
+static void print_subject(const char *case_name, const struct subject *subject)
+{
+    printf("{\"case\": \"%s\", \"subject\": \"%s\", \"version\": \"%s\"",
+           case_name, subject->name, subject->version());
+    if (subject->notes != NULL)
+        printf(", \"notes\": \"%s\"", subject->notes);
+}
+
+static void list(void)
+{
+    for (int i = 0; subjects[i] != NULL; i++) {
+        const char *why = why_missing(subjects[i]);
+        if (why != NULL)
+            printf("{\"missing\": \"%s\", \"why\": \"%s\"}\n",
+                   subjects[i]->name, why);
+    }
+    for (int c = 0; c < CASES; c++) {
+        for (int i = 0; subjects[i] != NULL; i++) {
+            if ((subjects[i]->cases & cases[c].bit) != 0 &&
+                why_missing(subjects[i]) == NULL) {
+                print_subject(cases[c].name, subjects[i]);
+                printf("}\n");
+            }
         }
-        double median = bench_median(figure);
-        int decimals = median < 10000 ? 2 : 0;
-        printf("  %-42s %14.*f  %-6s %14.*f %14.*f\n", figure->name, decimals,
-               median, figure->unit, decimals, bench_min(figure), decimals,
-               bench_max(figure));
     }
 }
 
-/* No text in it needs escaping: they are all ours. */
-static int write_json(const struct bench *bench, double load, const char *path)
+static void *sleep_for_ever(void *user)
 {
-    FILE *file = fopen(path, "w");
-    if (file == NULL)
-        return -1;
-    fprintf(file,
-            "{\n  \"version\": \"%s\",\n  \"processors\": %ld,\n"
-            "  \"load\": %.2f,\n  \"rounds\": %d,\n  \"figures\": [",
-            ncp_version_text(), sysconf(_SC_NPROCESSORS_ONLN), load,
-            bench->rounds);
-    for (int i = 0; i < bench->count; i++) {
-        const struct figure *figure = &bench->figures[i];
-        fprintf(file,
-                "%s\n    {\"group\": \"%s\", \"name\": \"%s\", "
-                "\"unit\": \"%s\",\n     \"median\": %.6g, \"min\": %.6g, "
-                "\"max\": %.6g, \"samples\": [",
-                i > 0 ? "," : "", figure->group, figure->name, figure->unit,
-                bench_median(figure), bench_min(figure), bench_max(figure));
-        for (int sample = 0; sample < figure->count; sample++)
-            fprintf(file, "%s%.6g", sample > 0 ? ", " : "",
-                    figure->samples[sample]);
-        fprintf(file, "]}");
+    for (;;)
+        pause();
+    return user;
+}
+
+/* A pool is for programs with threads. In one that has none glibc locks a mutex
+ * without any atomic operation, which would flatter those who have no thread. */
+static void become_a_program_with_threads(void)
+{
+    pthread_t thread;
+    bench_require(pthread_create(&thread, NULL, sleep_for_ever, NULL) == 0,
+                  "no thread");
+    pthread_detach(thread);
+}
+
+static void run(const char *case_name, const char *subject_name,
+                const struct options *options)
+{
+    struct sample sample = {0};
+    int c = 0, i = 0;
+    while (c < CASES && strcmp(cases[c].name, case_name) != 0)
+        c++;
+    while (subjects[i] != NULL && strcmp(subjects[i]->name, subject_name) != 0)
+        i++;
+    bench_require(c < CASES, "no such case; --list tells them");
+    bench_require(subjects[i] != NULL, "no such subject; --list tells them");
+    if (why_missing(subjects[i]) != NULL)
+        bench_skip(why_missing(subjects[i]));
+    if ((subjects[i]->cases & cases[c].bit) == 0)
+        bench_skip("the subject cannot do this case");
+    become_a_program_with_threads();
+    cases[c].run(subjects[i], options, &sample);
+
+    print_subject(case_name, subjects[i]);
+    if (sample.clock != NULL)
+        printf(", \"clock\": \"%s\"", sample.clock);
+    for (int figure = 0; figure < sample.count; figure++)
+        printf(", \"%s\": %.9g", sample.figures[figure].name,
+               sample.figures[figure].value);
+    printf("}\n");
+}
+
+/* Reads a number into the option of that name; whether there is one. */
+static bool set_option(struct options *options, const char *name,
+                       const char *text)
+{
+    const struct {
+        const char *name;
+        int *number;
+        int64_t *time;
+    } numbers[] = {
+        {"--threads", &options->threads, NULL},
+        {"--connections", &options->connections, NULL},
+        {"--callers", &options->callers, NULL},
+        {"--hold-us", NULL, &options->hold_us},
+        {"--dial-ms", NULL, &options->dial_ms},
+        {"--use-ms", NULL, &options->use_ms},
+    };
+    if (strcmp(name, "--seconds") == 0) {
+        options->seconds = strtod(text, NULL);
+        return options->seconds > 0;
     }
-    fprintf(file, "\n  ]\n}\n");
-    return fclose(file);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (strcmp(name, numbers[i].name) != 0)
+            continue;
+        if (numbers[i].number != NULL)
+            *numbers[i].number = (int)strtol(text, NULL, 10);
+        else
+            *numbers[i].time = strtoll(text, NULL, 10);
+        return true;
+    }
+    return false;
 }
 
 int main(int argc, char **argv)
 {
-    static struct bench bench = {.rounds = 11, .seconds = 0.1};
-    const char *json = NULL;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--quick") == 0) {
-            bench.rounds = 3;
-            bench.seconds = 0.02;
-        } else if (strcmp(argv[i], "--json") == 0 && i + 1 < argc) {
-            json = argv[++i];
-        } else {
-            fprintf(stderr, "usage: %s [--quick] [--json FILE]\n", argv[0]);
-            return 2;
-        }
+    struct options options = {.seconds = 0.1};
+    const char *case_name = NULL, *subject_name = NULL;
+    if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+        list();
+        return 0;
     }
-    double load = -1; /* unknown */
-    getloadavg(&load, 1);
-    bench_memory(&bench); /* first: it forks before any thread is there */
-    bench_uncontended(&bench);
-    bench_handoff(&bench);
-    bench_close(&bench);
-
-    printf("netconnpool %s, %ld processors, load %.2f at the start, median of "
-           "%d rounds\n",
-           ncp_version_text(), sysconf(_SC_NPROCESSORS_ONLN), load,
-           bench.rounds);
-    print_table(&bench);
-    if (json != NULL && write_json(&bench, load, json) != 0) {
-        fprintf(stderr, "%s: %s\n", json, strerror(errno));
-        return 1;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--case") == 0)
+            case_name = argv[i + 1];
+        else if (strcmp(argv[i], "--subject") == 0)
+            subject_name = argv[i + 1];
+        else if (!set_option(&options, argv[i], argv[i + 1]))
+            case_name = NULL, argc = 0;
     }
+    if (case_name == NULL || subject_name == NULL || argc % 2 == 0) {
+        fprintf(stderr,
+                "usage: ncp-bench --list | --case CASE --subject SUBJECT "
+                "[--seconds S] [--threads N] [--connections N] [--callers N] "
+                "[--hold-us N] [--dial-ms N] [--use-ms N]\n");
+        return 2;
+    }
+    run(case_name, subject_name, &options);
     return 0;
 }

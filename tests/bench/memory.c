@@ -1,25 +1,27 @@
 /*
- * Bytes the library asks its allocator for. Measured in a child process,
- * because the allocator can be replaced only before anything else.
+ * Bytes of heap: what malloc has handed out, for pools of every kind alike; for
+ * ours also what one who waits takes, as asked of its allocator.
  */
-#include "bench.h"
+#include "cases.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#define GROUP "memory"
-
-enum { FEW = 10000, MANY = 20000, WAITERS = 64, HEADER = 16 };
-
-struct sizes {
-    double empty, configuration, connection, waiter, ticket;
+enum {
+    SMALL = 10,
+    FEW = 10000,
+    MANY = 20000,
+    WAITERS = 64,
+    TICKETS = 10000,
+    HEADER = 16
 };
 
-static atomic_size_t in_use;
+/* -------------------------------------------------------------- two measures */
+
+static atomic_size_t asked; /* of the library's allocator, in use */
 
 static void *count_alloc(void *user, size_t size)
 {
@@ -28,7 +30,7 @@ static void *count_alloc(void *user, size_t size)
     if (memory == NULL)
         return NULL;
     memcpy(memory, &size, sizeof size);
-    atomic_fetch_add(&in_use, size);
+    atomic_fetch_add(&asked, size);
     return memory + HEADER;
 }
 
@@ -40,150 +42,146 @@ static void count_release(void *user, void *memory)
         return;
     char *block = (char *)memory - HEADER;
     memcpy(&size, block, sizeof size);
-    atomic_fetch_sub(&in_use, size);
+    atomic_fetch_sub(&asked, size);
     free(block);
 }
 
-static double bytes_since(size_t before)
+static double asked_since(size_t before)
 {
-    return (double)atomic_load(&in_use) - (double)before;
+    return (double)atomic_load(&asked) - (double)before;
 }
 
-/* The defaults, nothing open. */
-static ncp_pool *empty_pool(int64_t max_connections)
+static double heap(void)
 {
-    ncp_config *config = bench_config();
-    ncp_config_set_int(config, NCP_OPTION_MIN_CONNECTIONS, 0);
-    ncp_config_set_int(config, NCP_OPTION_MAX_CONNECTIONS, max_connections);
-    ncp_config_set_int(config, NCP_OPTION_GET_TIMEOUT, -1);
-    return bench_pool(config);
+    struct mallinfo2 info = mallinfo2();
+    return (double)(info.uordblks + info.hblkhd);
 }
 
-/* What a pool takes with that many idle connections. */
-static double bytes_with(int64_t connections)
+/* --------------------------------------------------------- pools of any kind */
+
+/* What one more pool with that many idle connections takes. It stays: what it
+ * gave back would not be counted for the next. */
+static double heap_of(const struct subject *subject, int max, int idle)
 {
-    size_t before = atomic_load(&in_use);
-    ncp_config *config = bench_config();
-    ncp_config_set_int(config, NCP_OPTION_MAX_CONNECTIONS, connections);
-    ncp_config_set_int(config, NCP_OPTION_MAX_IDLE_CONNECTIONS, connections);
-    ncp_config_set_int(config, NCP_OPTION_MIN_CONNECTIONS, connections);
-    ncp_config_set_int(config, NCP_OPTION_PREWARM_BLOCKING, 1);
-    ncp_pool *pool = bench_pool(config);
-    bench_require(ncp_pool_idle_count(pool) == connections, "not all are idle");
-    double bytes = bytes_since(before);
-    ncp_pool_free(pool);
-    return bytes;
+    struct setup setup = {.max = max, .warm = idle};
+    double before = heap();
+    subject->open(subject, &setup);
+    return heap() - before;
 }
+
+static double heap_of_a_connection(const struct subject *subject)
+{
+    double few = heap_of(subject, FEW, FEW);
+    return (heap_of(subject, MANY, MANY) - few) / (MANY - FEW);
+}
+
+/* ---------------------------------------------------------------------- ours */
 
 static void *wait_for_one(void *user)
 {
     ncp_lease lease;
-    bench_require(ncp_pool_get(user, &lease) == NCP_OK &&
+    bench_require(ncp_pool_get_timeout(user, -1, &lease) == NCP_OK &&
                       ncp_pool_put(user, lease) == NCP_OK,
                   "a waiter was not served");
     return NULL;
 }
 
 /* Heap only: a blocked thread has its stack besides. */
-static double bytes_of_a_waiter(void)
+static double bytes_of_a_waiter(const struct subject *subject)
 {
     pthread_t threads[WAITERS];
+    struct setup setup = {.max = 1, .warm = 1};
     ncp_lease lease;
-    ncp_pool *pool = empty_pool(1);
+    ncp_pool *pool = subject->open(subject, &setup);
     bench_require(ncp_pool_get(pool, &lease) == NCP_OK, "get failed");
-    size_t before = atomic_load(&in_use);
+    size_t before = atomic_load(&asked);
     for (int i = 0; i < WAITERS; i++)
         bench_require(pthread_create(&threads[i], NULL, wait_for_one, pool) ==
                           0,
                       "no thread");
     while (ncp_pool_waiting_count(pool) < WAITERS)
-        usleep(1000);
-    double bytes = bytes_since(before) / WAITERS;
-    ncp_pool_put(pool, lease);
+        bench_sleep(0.001);
+    double bytes = asked_since(before) / WAITERS;
+    bench_require(ncp_pool_put(pool, lease) == NCP_OK, "put failed");
     for (int i = 0; i < WAITERS; i++)
         pthread_join(threads[i], NULL);
-    ncp_pool_free(pool);
+    subject->close(pool);
     return bytes;
+}
+
+/* A pull pool whose only connection is being dialed. */
+static ncp_pool *dialing_pool(ncp_queue *queue, ncp_event *dial)
+{
+    ncp_pool *pool;
+    ncp_config *config;
+    bench_require(ncp_config_new(NCP_MODE_CLIENT, &config) == NCP_OK &&
+                      ncp_config_set(config, "driver", "pull") == NCP_OK &&
+                      ncp_config_set_queue(config, queue) == NCP_OK,
+                  "no configuration");
+    ncp_config_set_int(config, NCP_OPTION_MAX_CONNECTIONS, 1);
+    ncp_config_set_int(config, NCP_OPTION_MAX_IDLE_CONNECTIONS, 1);
+    ncp_config_set_int(config, NCP_OPTION_MIN_CONNECTIONS, 0);
+    bench_require(ncp_pool_new(config, &pool) == NCP_OK, "no pool");
+    ncp_config_free(config);
+    bench_require(ncp_pool_acquire(pool, queue, 0, 0, -1, 0, NCP_FLAG_DIALS,
+                                   dial) == NCP_OK &&
+                      dial->type == NCP_EVENT_DIAL,
+                  "no reservation");
+    return pool;
 }
 
 static double bytes_of_a_ticket(void)
 {
     ncp_queue *queue;
-    ncp_event event;
-    ncp_config *config = NULL;
-    bench_require(ncp_queue_new(&queue) == NCP_OK &&
-                      ncp_config_new(NCP_MODE_CLIENT, &config) == NCP_OK,
-                  "no queue");
-    ncp_config_set(config, "driver", "pull");
-    ncp_config_set_queue(config, queue);
-    ncp_config_set_int(config, NCP_OPTION_MAX_CONNECTIONS, 1);
-    ncp_config_set_int(config, NCP_OPTION_MIN_CONNECTIONS, 0);
-    ncp_pool *pool = bench_pool(config);
-    bench_require(ncp_pool_acquire(pool, queue, 0, 0, -1, 0, NCP_FLAG_DIALS,
-                                   &event) == NCP_OK &&
-                      event.type == NCP_EVENT_DIAL,
-                  "no reservation");
-    size_t before = atomic_load(&in_use);
-    for (int i = 0; i < FEW; i++) {
-        ncp_event pending;
+    ncp_event dial, event;
+    bench_require(ncp_queue_new(&queue) == NCP_OK, "no queue");
+    ncp_pool *pool = dialing_pool(queue, &dial);
+    size_t before = atomic_load(&asked);
+    for (int i = 0; i < TICKETS; i++)
         bench_require(ncp_pool_acquire(pool, queue, 0, 0, -1, 0, NCP_FLAG_DIALS,
-                                       &pending) == NCP_OK &&
-                          pending.type == NCP_EVENT_PENDING,
+                                       &event) == NCP_OK &&
+                          event.type == NCP_EVENT_PENDING,
                       "no ticket");
-    }
-    double bytes = bytes_since(before) / FEW;
-    ncp_pool_fail(pool, event.lease, NCP_ECANCELED, 0, NULL, &event);
+    double bytes = asked_since(before) / TICKETS;
+    ncp_pool_fail(pool, dial.lease, NCP_ECANCELED, 0, NULL, &event);
     ncp_pool_free(pool);
     ncp_queue_free(queue);
     return bytes;
 }
 
-static void measure(struct sizes *sizes)
+static double bytes_of_a_configuration(void)
 {
-    bench_require(ncp_set_allocator(count_alloc, count_release, NULL) == NCP_OK,
-                  "the allocator was refused");
-    /* What the process needs once is not the second pool's. */
-    ncp_pool *first = empty_pool(10);
-    size_t before = atomic_load(&in_use);
-    ncp_pool *second = empty_pool(10);
-    sizes->empty = bytes_since(before);
-    ncp_pool_free(second);
-
-    before = atomic_load(&in_use);
-    ncp_config *config = bench_config();
-    sizes->configuration = bytes_since(before);
+    ncp_config *config;
+    size_t before = atomic_load(&asked);
+    bench_require(ncp_config_new(NCP_MODE_CLIENT, &config) == NCP_OK,
+                  "no configuration");
+    double bytes = asked_since(before);
     ncp_config_free(config);
-
-    sizes->connection = (bytes_with(MANY) - bytes_with(FEW)) / (MANY - FEW);
-    sizes->waiter = bytes_of_a_waiter();
-    sizes->ticket = bytes_of_a_ticket();
-    ncp_pool_free(first);
+    return bytes;
 }
 
-void bench_memory(struct bench *bench)
+/* ---------------------------------------------------------------------- case */
+
+void case_memory(const struct subject *subject, const struct options *options,
+                 struct sample *sample)
 {
-    int ends[2];
-    int status = 1;
-    struct sizes sizes = {0};
-    bench_require(pipe(ends) == 0, "no pipe");
-    pid_t child = fork();
-    bench_require(child >= 0, "no child process");
-    if (child == 0) {
-        close(ends[0]);
-        measure(&sizes);
-        _exit(write(ends[1], &sizes, sizeof sizes) != sizeof sizes);
+    int connections = options->connections;
+    bool ours = subject->tickets != NULL;
+    if (ours && connections == 0)
+        bench_require(ncp_set_allocator(count_alloc, count_release, NULL) ==
+                          NCP_OK,
+                      "the allocator was refused");
+    heap_of(subject, SMALL, SMALL); /* what the process needs once */
+    if (connections > 0) {
+        sample_add(sample, "pool_bytes",
+                   heap_of(subject, connections, connections));
+        return;
     }
-    close(ends[1]);
-    bool complete = read(ends[0], &sizes, sizeof sizes) == sizeof sizes;
-    close(ends[0]);
-    bench_require(waitpid(child, &status, 0) == child && status == 0 &&
-                      complete,
-                  "memory could not be measured");
-    bench_add(bench, GROUP, "an empty pool, max_connections 10", "bytes",
-              sizes.empty);
-    bench_add(bench, GROUP, "a configuration", "bytes", sizes.configuration);
-    bench_add(bench, GROUP, "an idle connection", "bytes", sizes.connection);
-    bench_add(bench, GROUP, "a blocked caller, besides its thread", "bytes",
-              sizes.waiter);
-    bench_add(bench, GROUP, "a ticket in line", "bytes", sizes.ticket);
+    sample_add(sample, "pool_bytes", heap_of(subject, SMALL, 0));
+    sample_add(sample, "connection_bytes", heap_of_a_connection(subject));
+    if (ours) {
+        sample_add(sample, "waiter_bytes", bytes_of_a_waiter(subject));
+        sample_add(sample, "ticket_bytes", bytes_of_a_ticket());
+        sample_add(sample, "configuration_bytes", bytes_of_a_configuration());
+    }
 }
