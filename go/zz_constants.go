@@ -178,9 +178,17 @@ const (
 
 // Values of enum ncp_store: How the idle connections are kept.
 const (
-	// ncpStoreLockfree is NCP_STORE_LOCKFREE: 64-bit masks, no lock on the fast
-	// path.
+	// ncpStoreLockfree is NCP_STORE_LOCKFREE: no lock on the fast path;
+	// idle_order is exact among returns that do not overlap.
 	ncpStoreLockfree = 0
+
+	// ncpStoreLock is NCP_STORE_LOCK: a mutex and a list; idle_order is exact.
+	ncpStoreLock = 1
+
+	// ncpStoreSharded is NCP_STORE_SHARDED: as lockfree, and threads that use
+	// connections of their own share no memory; idle_order is exact within a
+	// shard, which is one thread or a few.
+	ncpStoreSharded = 2
 )
 
 // Values of enum ncp_log_level: How loud the log is.
@@ -888,6 +896,8 @@ var ncpConstants = []struct {
 	{"NCP_DIAL_FAIL_ALL", ncpDialFailAll},
 	{"NCP_DIAL_WAIT", ncpDialWait},
 	{"NCP_STORE_LOCKFREE", ncpStoreLockfree},
+	{"NCP_STORE_LOCK", ncpStoreLock},
+	{"NCP_STORE_SHARDED", ncpStoreSharded},
 	{"NCP_LOG_OFF", ncpLogOff},
 	{"NCP_LOG_ERROR", ncpLogError},
 	{"NCP_LOG_WARN", ncpLogWarn},

@@ -95,7 +95,9 @@ enum ncp_dial_policy {
     NCP_DIAL_WAIT = 2
 };
 enum ncp_store {
-    NCP_STORE_LOCKFREE = 0
+    NCP_STORE_LOCKFREE = 0,
+    NCP_STORE_LOCK = 1,
+    NCP_STORE_SHARDED = 2
 };
 enum ncp_log_level {
     NCP_LOG_OFF = 0,
@@ -134,6 +136,7 @@ typedef struct ncp_config ncp_config;
 typedef struct ncp_queue ncp_queue;
 typedef struct ncp_cancel ncp_cancel;
 typedef struct ncp_guard ncp_guard;
+typedef struct ncp_tap ncp_tap;
 typedef struct ncp_dial ncp_dial;
 typedef struct ncp_conn ncp_conn;
 typedef struct ncp_event ncp_event;
@@ -249,6 +252,10 @@ int ncp_pool_get_ex(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
 int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
                     ncp_cancel *cancel, uint64_t tag, ncp_event *out);
 int ncp_pool_put(ncp_pool *pool, ncp_lease lease);
+int ncp_tap_new(ncp_pool *pool, ncp_tap **out);
+void ncp_tap_free(ncp_tap *tap);
+int ncp_tap_get(ncp_tap *tap, ncp_lease *out);
+int ncp_tap_put(ncp_tap *tap, ncp_lease lease);
 int ncp_pool_discard(ncp_pool *pool, ncp_lease lease);
 int ncp_pool_detach(ncp_pool *pool, ncp_lease lease, uint64_t *out);
 int ncp_pool_close(ncp_pool *pool);

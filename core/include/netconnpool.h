@@ -179,7 +179,12 @@ enum ncp_dial_policy {
 
 /** How the idle connections are kept. */
 enum ncp_store {
-    NCP_STORE_LOCKFREE = 0 /**< 64-bit masks, no lock on the fast path */
+    NCP_STORE_LOCKFREE = 0, /**< no lock on the fast path; idle_order is exact
+                                 among returns that do not overlap */
+    NCP_STORE_LOCK = 1,     /**< a mutex and a list; idle_order is exact */
+    NCP_STORE_SHARDED = 2   /**< as lockfree, and threads that use connections of
+                                 their own share no memory; idle_order is exact
+                                 within a shard, which is one thread or a few */
 };
 
 /** How loud the log is. */
@@ -275,6 +280,8 @@ typedef struct ncp_queue ncp_queue;
 typedef struct ncp_cancel ncp_cancel;
 /** Holds leases and tickets for somebody who may vanish. */
 typedef struct ncp_guard ncp_guard;
+/** A handle of a pool for one thread. */
+typedef struct ncp_tap ncp_tap;
 /** A dial or accept in progress, as the dialer or acceptor sees it. */
 typedef struct ncp_dial ncp_dial;
 /** A connection, as callbacks see it. */
@@ -922,6 +929,45 @@ NCP_API int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip,
  * @since 0.1
  */
 NCP_API int ncp_pool_put(ncp_pool *pool, ncp_lease lease);
+
+/**
+ * Makes a tap: a handle of a push pool for one thread at a time, which spares each
+ * get and put the look-up of what is the thread's. It borrows from the same pool
+ * as everybody else, by the same rules.
+ *
+ * A tap holds a reference of its pool, as ncp_pool_ref() does.
+ *
+ * @param out yours, until ncp_tap_free()
+ * @errors NCP_EINVAL, NCP_ENOMEM, NCP_ESTATE on a pull pool, NCP_ECLOSED: the last
+ *         handle of the pool is gone
+ * @since 0.1
+ */
+NCP_API int ncp_tap_new(ncp_pool *pool, ncp_tap **out);
+
+/**
+ * Frees a tap; NULL is allowed. What was borrowed through it stays borrowed and may
+ * be put through the pool.
+ *
+ * @since 0.1
+ */
+NCP_API void ncp_tap_free(ncp_tap *tap);
+
+/**
+ * Borrows a connection, as ncp_pool_get() does. By one thread at a time.
+ *
+ * @errors as ncp_pool_get(); NCP_EINVAL for a NULL tap
+ * @since 0.1
+ */
+NCP_API int ncp_tap_get(ncp_tap *tap, ncp_lease *out);
+
+/**
+ * Gives a connection back, as ncp_pool_put() does; it may have been borrowed in
+ * any way. By one thread at a time.
+ *
+ * @errors as ncp_pool_put(); NCP_EINVAL for a NULL tap
+ * @since 0.1
+ */
+NCP_API int ncp_tap_put(ncp_tap *tap, ncp_lease lease);
 
 /**
  * Ends a lease by closing the connection; a waiter gets its place.

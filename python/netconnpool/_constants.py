@@ -136,8 +136,14 @@ class DialPolicy(enum.IntEnum):
 class Store(enum.IntEnum):
     """How the idle connections are kept."""
 
-    #: 64-bit masks, no lock on the fast path
+    #: no lock on the fast path; idle_order is exact among returns that do not
+    #: overlap
     LOCKFREE = 0
+    #: a mutex and a list; idle_order is exact
+    LOCK = 1
+    #: as lockfree, and threads that use connections of their own share no
+    #: memory; idle_order is exact within a shard, which is one thread or a few
+    SHARDED = 2
 
 
 class LogLevel(enum.IntEnum):
@@ -668,7 +674,7 @@ OPTION_HELP: Final[dict[str, str]] = {
     "prewarm_blocking": "whether making the pool waits for the connections made in advance (push driver)",
     "idle_order": "which idle connection is lent first: lifo (the one returned last) or fifo (the one returned first)",
     "fairness": "who gets a returned connection: strict (the oldest waiter) or adaptive (a running caller, until the oldest waiter has waited 1ms)",
-    "store": "how idle connections are kept: lockfree",
+    "store": "how idle connections are kept: lockfree, lock (a mutex and a list) or sharded (a chain for each of a few threads)",
     "max_waiters": "how many callers may wait at the same time; 0: unlimited",
     "log_level": "how much is logged: off, error, warn, info or debug",
     "tcp_nodelay": "whether the built-in dialer and acceptor set TCP_NODELAY",
@@ -835,6 +841,8 @@ CONSTANTS: Final[dict[str, int]] = {
     "NCP_DIAL_FAIL_ALL": 1,
     "NCP_DIAL_WAIT": 2,
     "NCP_STORE_LOCKFREE": 0,
+    "NCP_STORE_LOCK": 1,
+    "NCP_STORE_SHARDED": 2,
     "NCP_LOG_OFF": 0,
     "NCP_LOG_ERROR": 1,
     "NCP_LOG_WARN": 2,

@@ -1,4 +1,4 @@
-/* cffi 2.1.1 made this of the declarations with SHA-256 c328a970f8916ffc22f967050b415bb8d140fb3be868b02041d0f29c202329d5 */
+/* cffi 2.1.1 made this of the declarations with SHA-256 44e570cd2ed4b77bab88d17999d06822ff3f7d087d699ae8b17ffe7f16a34afb */
 #define _CFFI_
 
 /* We try to define Py_LIMITED_API before including Python.h.
@@ -1051,16 +1051,16 @@ static void *_cffi_types[] = {
 /*  1 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7), // int
 /*  2 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  3 */ _CFFI_OP(_CFFI_OP_FUNCTION, 9), // char const *()(ncp_config const *)
-/*  4 */ _CFFI_OP(_CFFI_OP_POINTER, 555), // ncp_config const *
+/*  4 */ _CFFI_OP(_CFFI_OP_POINTER, 570), // ncp_config const *
 /*  5 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  6 */ _CFFI_OP(_CFFI_OP_FUNCTION, 9), // char const *()(void)
 /*  7 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  8 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *)
-/*  9 */ _CFFI_OP(_CFFI_OP_POINTER, 529), // char const *
+/*  9 */ _CFFI_OP(_CFFI_OP_POINTER, 544), // char const *
 /* 10 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 11 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *, char *, size_t)
 /* 12 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 13 */ _CFFI_OP(_CFFI_OP_POINTER, 529), // char *
+/* 13 */ _CFFI_OP(_CFFI_OP_POINTER, 544), // char *
 /* 14 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28), // size_t
 /* 15 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 16 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *, int *)
@@ -1115,7 +1115,7 @@ static void *_cffi_types[] = {
 /* 65 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(int64_t, int, ncp_dial *)
 /* 66 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 67 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 68 */ _CFFI_OP(_CFFI_OP_POINTER, 557), // ncp_dial *
+/* 68 */ _CFFI_OP(_CFFI_OP_POINTER, 572), // ncp_dial *
 /* 69 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 70 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(int64_t, int, uint64_t, uint64_t, int)
 /* 71 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
@@ -1128,16 +1128,16 @@ static void *_cffi_types[] = {
 /* 78 */ _CFFI_OP(_CFFI_OP_POINTER, 81), // ncp_cancel * *
 /* 79 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 80 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel *)
-/* 81 */ _CFFI_OP(_CFFI_OP_POINTER, 554), // ncp_cancel *
+/* 81 */ _CFFI_OP(_CFFI_OP_POINTER, 569), // ncp_cancel *
 /* 82 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 83 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel *, int(*)(void *), void *, int64_t)
 /* 84 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
-/* 85 */ _CFFI_OP(_CFFI_OP_POINTER, 428), // int(*)(void *)
-/* 86 */ _CFFI_OP(_CFFI_OP_POINTER, 567), // void *
+/* 85 */ _CFFI_OP(_CFFI_OP_POINTER, 440), // int(*)(void *)
+/* 86 */ _CFFI_OP(_CFFI_OP_POINTER, 583), // void *
 /* 87 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 88 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 89 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *)
-/* 90 */ _CFFI_OP(_CFFI_OP_POINTER, 555), // ncp_config *
+/* 90 */ _CFFI_OP(_CFFI_OP_POINTER, 570), // ncp_config *
 /* 91 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 92 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, char const *, char const *)
 /* 93 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
@@ -1146,14 +1146,14 @@ static void *_cffi_types[] = {
 /* 96 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 97 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, int(*)(void *, ncp_dial *), void *, void(*)(void *))
 /* 98 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 99 */ _CFFI_OP(_CFFI_OP_POINTER, 436), // int(*)(void *, ncp_dial *)
+/* 99 */ _CFFI_OP(_CFFI_OP_POINTER, 448), // int(*)(void *, ncp_dial *)
 /* 100 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 101 */ _CFFI_OP(_CFFI_OP_POINTER, 514), // void(*)(void *)
+/* 101 */ _CFFI_OP(_CFFI_OP_POINTER, 529), // void(*)(void *)
 /* 102 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 103 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, int, int(*)(void *, ncp_conn const *, int), void *, void(*)(void *))
 /* 104 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
 /* 105 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 106 */ _CFFI_OP(_CFFI_OP_POINTER, 431), // int(*)(void *, ncp_conn const *, int)
+/* 106 */ _CFFI_OP(_CFFI_OP_POINTER, 443), // int(*)(void *, ncp_conn const *, int)
 /* 107 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 108 */ _CFFI_OP(_CFFI_OP_NOOP, 101),
 /* 109 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
@@ -1172,21 +1172,21 @@ static void *_cffi_types[] = {
 /* 122 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 123 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_py_clock *)
 /* 124 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 125 */ _CFFI_OP(_CFFI_OP_POINTER, 561), // ncp_py_clock *
+/* 125 */ _CFFI_OP(_CFFI_OP_POINTER, 576), // ncp_py_clock *
 /* 126 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 127 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_queue *)
 /* 128 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 129 */ _CFFI_OP(_CFFI_OP_POINTER, 562), // ncp_queue *
+/* 129 */ _CFFI_OP(_CFFI_OP_POINTER, 577), // ncp_queue *
 /* 130 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 131 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, uint64_t(*)(void *), void *, void(*)(void *))
 /* 132 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 133 */ _CFFI_OP(_CFFI_OP_POINTER, 474), // uint64_t(*)(void *)
+/* 133 */ _CFFI_OP(_CFFI_OP_POINTER, 486), // uint64_t(*)(void *)
 /* 134 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 135 */ _CFFI_OP(_CFFI_OP_NOOP, 101),
 /* 136 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 137 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, void(*)(void *, int, uint64_t, char const *), void *, void(*)(void *))
 /* 138 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 139 */ _CFFI_OP(_CFFI_OP_POINTER, 517), // void(*)(void *, int, uint64_t, char const *)
+/* 139 */ _CFFI_OP(_CFFI_OP_POINTER, 532), // void(*)(void *, int, uint64_t, char const *)
 /* 140 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 141 */ _CFFI_OP(_CFFI_OP_NOOP, 101),
 /* 142 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
@@ -1206,7 +1206,7 @@ static void *_cffi_types[] = {
 /* 156 */ _CFFI_OP(_CFFI_OP_NOOP, 63),
 /* 157 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 158 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_conn const *)
-/* 159 */ _CFFI_OP(_CFFI_OP_POINTER, 556), // ncp_conn const *
+/* 159 */ _CFFI_OP(_CFFI_OP_POINTER, 571), // ncp_conn const *
 /* 160 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 161 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_conn const *, int, uint64_t *)
 /* 162 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
@@ -1225,14 +1225,14 @@ static void *_cffi_types[] = {
 /* 175 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 176 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 177 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_dial const *)
-/* 178 */ _CFFI_OP(_CFFI_OP_POINTER, 557), // ncp_dial const *
+/* 178 */ _CFFI_OP(_CFFI_OP_POINTER, 572), // ncp_dial const *
 /* 179 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 180 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_guard * *)
 /* 181 */ _CFFI_OP(_CFFI_OP_POINTER, 184), // ncp_guard * *
 /* 182 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 183 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_guard *, ncp_pool *, uint64_t, uint64_t)
-/* 184 */ _CFFI_OP(_CFFI_OP_POINTER, 559), // ncp_guard *
-/* 185 */ _CFFI_OP(_CFFI_OP_POINTER, 560), // ncp_pool *
+/* 184 */ _CFFI_OP(_CFFI_OP_POINTER, 574), // ncp_guard *
+/* 185 */ _CFFI_OP(_CFFI_OP_POINTER, 575), // ncp_pool *
 /* 186 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 187 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 188 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
@@ -1272,7 +1272,7 @@ static void *_cffi_types[] = {
 /* 222 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 223 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
 /* 224 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 225 */ _CFFI_OP(_CFFI_OP_POINTER, 558), // ncp_event *
+/* 225 */ _CFFI_OP(_CFFI_OP_POINTER, 573), // ncp_event *
 /* 226 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 227 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t, uint64_t *)
 /* 228 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
@@ -1307,314 +1307,330 @@ static void *_cffi_types[] = {
 /* 257 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 258 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
 /* 259 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 260 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t *)
+/* 260 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, ncp_tap * *)
 /* 261 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 262 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
+/* 262 */ _CFFI_OP(_CFFI_OP_POINTER, 425), // ncp_tap * *
 /* 263 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 264 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t)
+/* 264 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t *)
 /* 265 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 266 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 266 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
 /* 267 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 268 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int)
+/* 268 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t)
 /* 269 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
 /* 270 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 271 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 272 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 273 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int, int64_t, char const *, ncp_event *)
-/* 274 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 275 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 276 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 277 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 278 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 279 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 280 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 281 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int, ncp_event *)
-/* 282 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 283 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 284 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 285 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 286 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 287 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int, ncp_queue *, ncp_event *, int, int *)
-/* 288 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 289 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 290 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 291 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 292 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 293 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 294 */ _CFFI_OP(_CFFI_OP_NOOP, 18),
-/* 295 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 296 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int64_t, ncp_event *)
-/* 297 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 298 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 299 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 300 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 301 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 302 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, ncp_event *)
-/* 303 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 304 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 305 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 306 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 307 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t *)
-/* 308 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 309 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 310 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 311 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 312 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t)
-/* 313 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 314 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 315 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 316 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 317 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t, int, int, int)
-/* 318 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 271 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 272 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int)
+/* 273 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 274 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 275 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 276 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 277 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int, int64_t, char const *, ncp_event *)
+/* 278 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 279 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 280 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 281 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 282 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 283 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
+/* 284 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 285 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int, ncp_event *)
+/* 286 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 287 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 288 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 289 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
+/* 290 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 291 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int, ncp_queue *, ncp_event *, int, int *)
+/* 292 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 293 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 294 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 295 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 296 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
+/* 297 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 298 */ _CFFI_OP(_CFFI_OP_NOOP, 18),
+/* 299 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 300 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int64_t, ncp_event *)
+/* 301 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 302 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 303 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 304 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
+/* 305 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 306 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, ncp_event *)
+/* 307 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 308 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 309 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
+/* 310 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 311 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t *)
+/* 312 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 313 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 314 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
+/* 315 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 316 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t)
+/* 317 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 318 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 319 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 320 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 321 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 322 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 323 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 324 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 325 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t, int, int, int, ncp_event *)
-/* 326 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 327 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 328 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 329 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 330 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 331 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 332 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 333 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 334 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t, int, int, int, uint64_t *)
-/* 335 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 336 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 337 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 338 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 339 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 340 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 341 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 342 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 343 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *)
-/* 344 */ _CFFI_OP(_CFFI_OP_POINTER, 560), // ncp_pool const *
-/* 345 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 346 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, char *, size_t)
-/* 347 */ _CFFI_OP(_CFFI_OP_NOOP, 344),
-/* 348 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
-/* 349 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 350 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 351 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, int, int64_t *)
-/* 352 */ _CFFI_OP(_CFFI_OP_NOOP, 344),
-/* 353 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 354 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
-/* 355 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 356 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, int64_t *, int64_t *, uint64_t *, char *, size_t)
-/* 357 */ _CFFI_OP(_CFFI_OP_NOOP, 344),
+/* 320 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 321 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t, int, int, int)
+/* 322 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 323 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 324 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 325 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 326 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 327 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 328 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 329 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t, int, int, int, ncp_event *)
+/* 330 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 331 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 332 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 333 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 334 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 335 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 336 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
+/* 337 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 338 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t, int, int, int, uint64_t *)
+/* 339 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 340 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 341 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 342 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 343 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 344 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 345 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
+/* 346 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 347 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *)
+/* 348 */ _CFFI_OP(_CFFI_OP_POINTER, 575), // ncp_pool const *
+/* 349 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 350 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, char *, size_t)
+/* 351 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
+/* 352 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
+/* 353 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 354 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 355 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, int, int64_t *)
+/* 356 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
+/* 357 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 358 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
-/* 359 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
-/* 360 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 361 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
-/* 362 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 363 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 364 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t *, size_t)
-/* 365 */ _CFFI_OP(_CFFI_OP_NOOP, 344),
-/* 366 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 367 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 368 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 369 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t *, size_t, size_t *)
-/* 370 */ _CFFI_OP(_CFFI_OP_NOOP, 344),
-/* 371 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 372 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 373 */ _CFFI_OP(_CFFI_OP_POINTER, 14), // size_t *
-/* 374 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 375 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t)
-/* 376 */ _CFFI_OP(_CFFI_OP_NOOP, 344),
-/* 377 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 359 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 360 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, int64_t *, int64_t *, uint64_t *, char *, size_t)
+/* 361 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
+/* 362 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
+/* 363 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
+/* 364 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
+/* 365 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
+/* 366 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 367 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 368 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t *, size_t)
+/* 369 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
+/* 370 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
+/* 371 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 372 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 373 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t *, size_t, size_t *)
+/* 374 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
+/* 375 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
+/* 376 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 377 */ _CFFI_OP(_CFFI_OP_POINTER, 14), // size_t *
 /* 378 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 379 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t, char *, size_t)
-/* 380 */ _CFFI_OP(_CFFI_OP_NOOP, 344),
+/* 379 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t)
+/* 380 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
 /* 381 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 382 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
-/* 383 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 384 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 385 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t, int, uint64_t *)
-/* 386 */ _CFFI_OP(_CFFI_OP_NOOP, 344),
-/* 387 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 388 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 389 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 390 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 391 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t, uint64_t *)
-/* 392 */ _CFFI_OP(_CFFI_OP_NOOP, 344),
-/* 393 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 394 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 395 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 396 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue * *)
-/* 397 */ _CFFI_OP(_CFFI_OP_POINTER, 129), // ncp_queue * *
-/* 398 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 399 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *)
-/* 400 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 401 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 402 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, char const *)
-/* 403 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 404 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 382 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 383 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t, char *, size_t)
+/* 384 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
+/* 385 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 386 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
+/* 387 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 388 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 389 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t, int, uint64_t *)
+/* 390 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
+/* 391 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 392 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 393 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
+/* 394 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 395 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t, uint64_t *)
+/* 396 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
+/* 397 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 398 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
+/* 399 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 400 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue * *)
+/* 401 */ _CFFI_OP(_CFFI_OP_POINTER, 129), // ncp_queue * *
+/* 402 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 403 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *)
+/* 404 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
 /* 405 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 406 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, ncp_event *, int)
+/* 406 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, char const *)
 /* 407 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 408 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 409 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 410 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 411 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, ncp_event *, int, int64_t)
-/* 412 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 413 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 414 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 415 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 416 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 417 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue const *)
-/* 418 */ _CFFI_OP(_CFFI_OP_POINTER, 562), // ncp_queue const *
-/* 419 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 420 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(uint64_t)
-/* 421 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 422 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 423 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *(*)(void *, size_t), void(*)(void *, void *), void *)
-/* 424 */ _CFFI_OP(_CFFI_OP_POINTER, 477), // void *(*)(void *, size_t)
-/* 425 */ _CFFI_OP(_CFFI_OP_POINTER, 523), // void(*)(void *, void *)
-/* 426 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 408 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 409 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 410 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, ncp_event *, int)
+/* 411 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 412 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
+/* 413 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 414 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 415 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, ncp_event *, int, int64_t)
+/* 416 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 417 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
+/* 418 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 419 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 420 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 421 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue const *)
+/* 422 */ _CFFI_OP(_CFFI_OP_POINTER, 577), // ncp_queue const *
+/* 423 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 424 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_tap *, uint64_t *)
+/* 425 */ _CFFI_OP(_CFFI_OP_POINTER, 578), // ncp_tap *
+/* 426 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
 /* 427 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 428 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *)
-/* 429 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 430 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 431 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *, ncp_conn const *, int)
-/* 432 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 433 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
-/* 434 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 435 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 436 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *, ncp_dial *)
-/* 437 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 438 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
+/* 428 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_tap *, uint64_t)
+/* 429 */ _CFFI_OP(_CFFI_OP_NOOP, 425),
+/* 430 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 431 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 432 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(uint64_t)
+/* 433 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 434 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 435 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *(*)(void *, size_t), void(*)(void *, void *), void *)
+/* 436 */ _CFFI_OP(_CFFI_OP_POINTER, 489), // void *(*)(void *, size_t)
+/* 437 */ _CFFI_OP(_CFFI_OP_POINTER, 538), // void(*)(void *, void *)
+/* 438 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
 /* 439 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 440 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void)
-/* 441 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 442 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_dial const *)
-/* 443 */ _CFFI_OP(_CFFI_OP_NOOP, 178),
-/* 444 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 445 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t)
-/* 446 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 447 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 448 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 449 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 450 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
-/* 451 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 452 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 453 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool const *)
-/* 454 */ _CFFI_OP(_CFFI_OP_NOOP, 344),
-/* 455 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 456 */ _CFFI_OP(_CFFI_OP_FUNCTION, 184), // ncp_guard *()(ncp_guard *)
-/* 457 */ _CFFI_OP(_CFFI_OP_NOOP, 184),
-/* 458 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 459 */ _CFFI_OP(_CFFI_OP_FUNCTION, 185), // ncp_pool *()(ncp_pool *)
-/* 460 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 461 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 462 */ _CFFI_OP(_CFFI_OP_FUNCTION, 125), // ncp_py_clock *()(uint64_t)
+/* 440 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *)
+/* 441 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 442 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 443 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *, ncp_conn const *, int)
+/* 444 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 445 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
+/* 446 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 447 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 448 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *, ncp_dial *)
+/* 449 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 450 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
+/* 451 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 452 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void)
+/* 453 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 454 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_dial const *)
+/* 455 */ _CFFI_OP(_CFFI_OP_NOOP, 178),
+/* 456 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 457 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t)
+/* 458 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 459 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 460 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 461 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 462 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
 /* 463 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 464 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 465 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(int64_t)
-/* 466 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 465 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool const *)
+/* 466 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
 /* 467 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 468 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_conn const *)
-/* 469 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
+/* 468 */ _CFFI_OP(_CFFI_OP_FUNCTION, 184), // ncp_guard *()(ncp_guard *)
+/* 469 */ _CFFI_OP(_CFFI_OP_NOOP, 184),
 /* 470 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 471 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_py_clock const *)
-/* 472 */ _CFFI_OP(_CFFI_OP_POINTER, 561), // ncp_py_clock const *
+/* 471 */ _CFFI_OP(_CFFI_OP_FUNCTION, 185), // ncp_pool *()(ncp_pool *)
+/* 472 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
 /* 473 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 474 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(void *)
-/* 475 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 474 */ _CFFI_OP(_CFFI_OP_FUNCTION, 125), // ncp_py_clock *()(uint64_t)
+/* 475 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 476 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 477 */ _CFFI_OP(_CFFI_OP_FUNCTION, 86), // void *()(void *, size_t)
-/* 478 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 479 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 480 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 481 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(int64_t)
-/* 482 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 483 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 484 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(int64_t, int, uint64_t, char const *)
-/* 485 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 486 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 487 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 488 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 489 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 490 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_cancel *)
-/* 491 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
+/* 477 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(int64_t)
+/* 478 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 479 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 480 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_conn const *)
+/* 481 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
+/* 482 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 483 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_py_clock const *)
+/* 484 */ _CFFI_OP(_CFFI_OP_POINTER, 576), // ncp_py_clock const *
+/* 485 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 486 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(void *)
+/* 487 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 488 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 489 */ _CFFI_OP(_CFFI_OP_FUNCTION, 86), // void *()(void *, size_t)
+/* 490 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 491 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
 /* 492 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 493 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_config *)
-/* 494 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 493 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(int64_t)
+/* 494 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 495 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 496 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_dial *, int64_t, char const *)
-/* 497 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
-/* 498 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 499 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 500 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 501 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_guard *)
-/* 502 */ _CFFI_OP(_CFFI_OP_NOOP, 184),
-/* 503 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 504 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_pool *)
-/* 505 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 506 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 507 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_py_clock *, uint64_t)
-/* 508 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
-/* 509 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 510 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 511 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(ncp_queue *)
-/* 512 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 513 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 514 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(void *)
-/* 515 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 516 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 517 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(void *, int, uint64_t, char const *)
-/* 518 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 519 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 520 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 521 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 496 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(int64_t, int, uint64_t, char const *)
+/* 497 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 498 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 499 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 500 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 501 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 502 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_cancel *)
+/* 503 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
+/* 504 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 505 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_config *)
+/* 506 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 507 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 508 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_dial *, int64_t, char const *)
+/* 509 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
+/* 510 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 511 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 512 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 513 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_guard *)
+/* 514 */ _CFFI_OP(_CFFI_OP_NOOP, 184),
+/* 515 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 516 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_pool *)
+/* 517 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 518 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 519 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_py_clock *, uint64_t)
+/* 520 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
+/* 521 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 522 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 523 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(void *, void *)
-/* 524 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 525 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 526 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 527 */ _CFFI_OP(_CFFI_OP_FUNCTION, 567), // void()(void)
+/* 523 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_queue *)
+/* 524 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 525 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 526 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_tap *)
+/* 527 */ _CFFI_OP(_CFFI_OP_NOOP, 425),
 /* 528 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 529 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
-/* 530 */ _CFFI_OP(_CFFI_OP_ENUM, 0), // enum ncp_callback
-/* 531 */ _CFFI_OP(_CFFI_OP_ENUM, 1), // enum ncp_counter
-/* 532 */ _CFFI_OP(_CFFI_OP_ENUM, 2), // enum ncp_counter_kind
-/* 533 */ _CFFI_OP(_CFFI_OP_ENUM, 3), // enum ncp_dial_policy
-/* 534 */ _CFFI_OP(_CFFI_OP_ENUM, 4), // enum ncp_driver
-/* 535 */ _CFFI_OP(_CFFI_OP_ENUM, 5), // enum ncp_event_type
-/* 536 */ _CFFI_OP(_CFFI_OP_ENUM, 6), // enum ncp_fairness
-/* 537 */ _CFFI_OP(_CFFI_OP_ENUM, 7), // enum ncp_flag
-/* 538 */ _CFFI_OP(_CFFI_OP_ENUM, 8), // enum ncp_host_event
-/* 539 */ _CFFI_OP(_CFFI_OP_ENUM, 9), // enum ncp_idle_order
-/* 540 */ _CFFI_OP(_CFFI_OP_ENUM, 10), // enum ncp_info
-/* 541 */ _CFFI_OP(_CFFI_OP_ENUM, 11), // enum ncp_ip
-/* 542 */ _CFFI_OP(_CFFI_OP_ENUM, 12), // enum ncp_log_level
-/* 543 */ _CFFI_OP(_CFFI_OP_ENUM, 13), // enum ncp_mode
-/* 544 */ _CFFI_OP(_CFFI_OP_ENUM, 14), // enum ncp_option
-/* 545 */ _CFFI_OP(_CFFI_OP_ENUM, 15), // enum ncp_protocol
-/* 546 */ _CFFI_OP(_CFFI_OP_ENUM, 16), // enum ncp_reason
-/* 547 */ _CFFI_OP(_CFFI_OP_ENUM, 17), // enum ncp_status
-/* 548 */ _CFFI_OP(_CFFI_OP_ENUM, 18), // enum ncp_store
-/* 549 */ _CFFI_OP(_CFFI_OP_ENUM, 19), // enum ncp_type
-/* 550 */ _CFFI_OP(_CFFI_OP_POINTER, 65), // int(*)(int64_t, int, ncp_dial *)
-/* 551 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int(*)(int64_t, int, uint64_t, uint64_t, int)
-/* 552 */ _CFFI_OP(_CFFI_OP_POINTER, 440), // int(*)(void)
-/* 553 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
-/* 554 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // ncp_cancel
-/* 555 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // ncp_config
-/* 556 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // ncp_conn
-/* 557 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // ncp_dial
-/* 558 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // ncp_event
-/* 559 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // ncp_guard
-/* 560 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // ncp_pool
-/* 561 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // ncp_py_clock
-/* 562 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // ncp_queue
-/* 563 */ _CFFI_OP(_CFFI_OP_ARRAY, 73), // uint64_t[3]
-/* 564 */ (_cffi_opcode_t)(3),
-/* 565 */ _CFFI_OP(_CFFI_OP_POINTER, 481), // void(*)(int64_t)
-/* 566 */ _CFFI_OP(_CFFI_OP_POINTER, 484), // void(*)(int64_t, int, uint64_t, char const *)
-/* 567 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
+/* 529 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(void *)
+/* 530 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 531 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 532 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(void *, int, uint64_t, char const *)
+/* 533 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 534 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 535 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 536 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 537 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 538 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(void *, void *)
+/* 539 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 540 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 541 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 542 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(void)
+/* 543 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 544 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
+/* 545 */ _CFFI_OP(_CFFI_OP_ENUM, 0), // enum ncp_callback
+/* 546 */ _CFFI_OP(_CFFI_OP_ENUM, 1), // enum ncp_counter
+/* 547 */ _CFFI_OP(_CFFI_OP_ENUM, 2), // enum ncp_counter_kind
+/* 548 */ _CFFI_OP(_CFFI_OP_ENUM, 3), // enum ncp_dial_policy
+/* 549 */ _CFFI_OP(_CFFI_OP_ENUM, 4), // enum ncp_driver
+/* 550 */ _CFFI_OP(_CFFI_OP_ENUM, 5), // enum ncp_event_type
+/* 551 */ _CFFI_OP(_CFFI_OP_ENUM, 6), // enum ncp_fairness
+/* 552 */ _CFFI_OP(_CFFI_OP_ENUM, 7), // enum ncp_flag
+/* 553 */ _CFFI_OP(_CFFI_OP_ENUM, 8), // enum ncp_host_event
+/* 554 */ _CFFI_OP(_CFFI_OP_ENUM, 9), // enum ncp_idle_order
+/* 555 */ _CFFI_OP(_CFFI_OP_ENUM, 10), // enum ncp_info
+/* 556 */ _CFFI_OP(_CFFI_OP_ENUM, 11), // enum ncp_ip
+/* 557 */ _CFFI_OP(_CFFI_OP_ENUM, 12), // enum ncp_log_level
+/* 558 */ _CFFI_OP(_CFFI_OP_ENUM, 13), // enum ncp_mode
+/* 559 */ _CFFI_OP(_CFFI_OP_ENUM, 14), // enum ncp_option
+/* 560 */ _CFFI_OP(_CFFI_OP_ENUM, 15), // enum ncp_protocol
+/* 561 */ _CFFI_OP(_CFFI_OP_ENUM, 16), // enum ncp_reason
+/* 562 */ _CFFI_OP(_CFFI_OP_ENUM, 17), // enum ncp_status
+/* 563 */ _CFFI_OP(_CFFI_OP_ENUM, 18), // enum ncp_store
+/* 564 */ _CFFI_OP(_CFFI_OP_ENUM, 19), // enum ncp_type
+/* 565 */ _CFFI_OP(_CFFI_OP_POINTER, 65), // int(*)(int64_t, int, ncp_dial *)
+/* 566 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int(*)(int64_t, int, uint64_t, uint64_t, int)
+/* 567 */ _CFFI_OP(_CFFI_OP_POINTER, 452), // int(*)(void)
+/* 568 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
+/* 569 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // ncp_cancel
+/* 570 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // ncp_config
+/* 571 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // ncp_conn
+/* 572 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // ncp_dial
+/* 573 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // ncp_event
+/* 574 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // ncp_guard
+/* 575 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // ncp_pool
+/* 576 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // ncp_py_clock
+/* 577 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // ncp_queue
+/* 578 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 9), // ncp_tap
+/* 579 */ _CFFI_OP(_CFFI_OP_ARRAY, 73), // uint64_t[3]
+/* 580 */ (_cffi_opcode_t)(3),
+/* 581 */ _CFFI_OP(_CFFI_OP_POINTER, 493), // void(*)(int64_t)
+/* 582 */ _CFFI_OP(_CFFI_OP_POINTER, 496), // void(*)(int64_t, int, uint64_t, char const *)
+/* 583 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
 };
 
 static int _cffi_const_NCP_CALLBACK_CLOSER(unsigned long long *o)
@@ -3126,6 +3142,20 @@ static int _cffi_const_NCP_STORE_LOCKFREE(unsigned long long *o)
 {
   int n = (NCP_STORE_LOCKFREE) <= 0;
   *o = (unsigned long long)((NCP_STORE_LOCKFREE) | 0);  /* check that NCP_STORE_LOCKFREE is an integer */
+  return n;
+}
+
+static int _cffi_const_NCP_STORE_LOCK(unsigned long long *o)
+{
+  int n = (NCP_STORE_LOCK) <= 0;
+  *o = (unsigned long long)((NCP_STORE_LOCK) | 0);  /* check that NCP_STORE_LOCK is an integer */
+  return n;
+}
+
+static int _cffi_const_NCP_STORE_SHARDED(unsigned long long *o)
+{
+  int n = (NCP_STORE_SHARDED) <= 0;
+  *o = (unsigned long long)((NCP_STORE_SHARDED) | 0);  /* check that NCP_STORE_SHARDED is an integer */
   return n;
 }
 
@@ -5446,10 +5476,10 @@ _cffi_f_ncp_lease_fd(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5496,10 +5526,10 @@ _cffi_f_ncp_lease_handle(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5557,10 +5587,10 @@ _cffi_f_ncp_lease_info(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5618,10 +5648,10 @@ _cffi_f_ncp_lease_keeps(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5850,10 +5880,10 @@ _cffi_f_ncp_lease_stack(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6491,10 +6521,10 @@ _cffi_f_ncp_pool_active_count(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6814,10 +6844,10 @@ _cffi_f_ncp_pool_describe(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6938,10 +6968,10 @@ _cffi_f_ncp_pool_dial_error(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7198,10 +7228,10 @@ _cffi_f_ncp_pool_dialing_count(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8036,10 +8066,10 @@ _cffi_f_ncp_pool_idle_count(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8074,10 +8104,10 @@ _cffi_f_ncp_pool_is_closed(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8122,10 +8152,10 @@ _cffi_f_ncp_pool_leases(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8144,10 +8174,10 @@ _cffi_f_ncp_pool_leases(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(373), arg3, (char **)&x3);
+      _cffi_type(377), arg3, (char **)&x3);
   if (datasize != 0) {
     x3 = ((size_t)datasize) <= 640 ? (size_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(373), arg3, (char **)&x3,
+    if (_cffi_convert_array_argument(_cffi_type(377), arg3, (char **)&x3,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8316,10 +8346,10 @@ _cffi_f_ncp_pool_next_due_ms(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8362,10 +8392,10 @@ _cffi_f_ncp_pool_option(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8836,10 +8866,10 @@ _cffi_f_ncp_pool_stats(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8978,10 +9008,10 @@ _cffi_f_ncp_pool_waiting_count(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(344), arg0, (char **)&x0);
+      _cffi_type(348), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(344), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9335,10 +9365,10 @@ _cffi_f_ncp_py_clock_now(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(472), arg0, (char **)&x0);
+      _cffi_type(484), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_py_clock const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(472), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(484), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10026,10 +10056,10 @@ _cffi_f_ncp_queue_fd(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(418), arg0, (char **)&x0);
+      _cffi_type(422), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(418), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(422), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10191,10 +10221,10 @@ _cffi_f_ncp_queue_new(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(397), arg0, (char **)&x0);
+      _cffi_type(401), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue * *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(397), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(401), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10288,10 +10318,10 @@ _cffi_f_ncp_queue_ready(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(418), arg0, (char **)&x0);
+      _cffi_type(422), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(418), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(422), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10428,11 +10458,11 @@ _cffi_f_ncp_set_allocator(PyObject *self, PyObject *args)
   if (!PyArg_UnpackTuple(args, "ncp_set_allocator", 3, 3, &arg0, &arg1, &arg2))
     return NULL;
 
-  x0 = (void *(*)(void *, size_t))_cffi_to_c_pointer(arg0, _cffi_type(424));
+  x0 = (void *(*)(void *, size_t))_cffi_to_c_pointer(arg0, _cffi_type(436));
   if (x0 == (void *(*)(void *, size_t))NULL && PyErr_Occurred())
     return NULL;
 
-  x1 = (void(*)(void *, void *))_cffi_to_c_pointer(arg1, _cffi_type(425));
+  x1 = (void(*)(void *, void *))_cffi_to_c_pointer(arg1, _cffi_type(437));
   if (x1 == (void(*)(void *, void *))NULL && PyErr_Occurred())
     return NULL;
 
@@ -10566,6 +10596,196 @@ _cffi_f_ncp_status_text(PyObject *self, PyObject *arg0)
 }
 #else
 #  define _cffi_f_ncp_status_text _cffi_d_ncp_status_text
+#endif
+
+static void _cffi_d_ncp_tap_free(ncp_tap * x0)
+{
+  ncp_tap_free(x0);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_tap_free(PyObject *self, PyObject *arg0)
+{
+  ncp_tap * x0;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(425), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (ncp_tap *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(425), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { ncp_tap_free(x0); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  Py_INCREF(Py_None);
+  return Py_None;
+}
+#else
+#  define _cffi_f_ncp_tap_free _cffi_d_ncp_tap_free
+#endif
+
+static int _cffi_d_ncp_tap_get(ncp_tap * x0, uint64_t * x1)
+{
+  return ncp_tap_get(x0, x1);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_tap_get(PyObject *self, PyObject *args)
+{
+  ncp_tap * x0;
+  uint64_t * x1;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+  int result;
+  PyObject *pyresult;
+  PyObject *arg0;
+  PyObject *arg1;
+
+  if (!PyArg_UnpackTuple(args, "ncp_tap_get", 2, 2, &arg0, &arg1))
+    return NULL;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(425), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (ncp_tap *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(425), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(164), arg1, (char **)&x1);
+  if (datasize != 0) {
+    x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = ncp_tap_get(x0, x1); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_int(result, int);
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  return pyresult;
+}
+#else
+#  define _cffi_f_ncp_tap_get _cffi_d_ncp_tap_get
+#endif
+
+static int _cffi_d_ncp_tap_new(ncp_pool * x0, ncp_tap * * x1)
+{
+  return ncp_tap_new(x0, x1);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_tap_new(PyObject *self, PyObject *args)
+{
+  ncp_pool * x0;
+  ncp_tap * * x1;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+  int result;
+  PyObject *pyresult;
+  PyObject *arg0;
+  PyObject *arg1;
+
+  if (!PyArg_UnpackTuple(args, "ncp_tap_new", 2, 2, &arg0, &arg1))
+    return NULL;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(185), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(262), arg1, (char **)&x1);
+  if (datasize != 0) {
+    x1 = ((size_t)datasize) <= 640 ? (ncp_tap * *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(262), arg1, (char **)&x1,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = ncp_tap_new(x0, x1); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_int(result, int);
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  return pyresult;
+}
+#else
+#  define _cffi_f_ncp_tap_new _cffi_d_ncp_tap_new
+#endif
+
+static int _cffi_d_ncp_tap_put(ncp_tap * x0, uint64_t x1)
+{
+  return ncp_tap_put(x0, x1);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_tap_put(PyObject *self, PyObject *args)
+{
+  ncp_tap * x0;
+  uint64_t x1;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+  int result;
+  PyObject *pyresult;
+  PyObject *arg0;
+  PyObject *arg1;
+
+  if (!PyArg_UnpackTuple(args, "ncp_tap_put", 2, 2, &arg0, &arg1))
+    return NULL;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(425), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (ncp_tap *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(425), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  x1 = _cffi_to_c_int(arg1, uint64_t);
+  if (x1 == (uint64_t)-1 && PyErr_Occurred())
+    return NULL;
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = ncp_tap_put(x0, x1); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_int(result, int);
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  return pyresult;
+}
+#else
+#  define _cffi_f_ncp_tap_put _cffi_d_ncp_tap_put
 #endif
 
 static int _cffi_d_ncp_target_check(char const * x0, char * x1, size_t x2)
@@ -11249,7 +11469,9 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "NCP_REASON_POOL_CLOSED", (void *)_cffi_const_NCP_REASON_POOL_CLOSED, _CFFI_OP(_CFFI_OP_ENUM, -1), (void *)0 },
   { "NCP_REASON_SHRUNK", (void *)_cffi_const_NCP_REASON_SHRUNK, _CFFI_OP(_CFFI_OP_ENUM, -1), (void *)0 },
   { "NCP_REASON_UNHEALTHY", (void *)_cffi_const_NCP_REASON_UNHEALTHY, _CFFI_OP(_CFFI_OP_ENUM, -1), (void *)0 },
+  { "NCP_STORE_LOCK", (void *)_cffi_const_NCP_STORE_LOCK, _CFFI_OP(_CFFI_OP_ENUM, -1), (void *)0 },
   { "NCP_STORE_LOCKFREE", (void *)_cffi_const_NCP_STORE_LOCKFREE, _CFFI_OP(_CFFI_OP_ENUM, -1), (void *)0 },
+  { "NCP_STORE_SHARDED", (void *)_cffi_const_NCP_STORE_SHARDED, _CFFI_OP(_CFFI_OP_ENUM, -1), (void *)0 },
   { "NCP_TIMEOUT_DEFAULT", (void *)_cffi_const_NCP_TIMEOUT_DEFAULT, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "NCP_TYPE_BOOL", (void *)_cffi_const_NCP_TYPE_BOOL, _CFFI_OP(_CFFI_OP_ENUM, -1), (void *)0 },
   { "NCP_TYPE_DURATION", (void *)_cffi_const_NCP_TYPE_DURATION, _CFFI_OP(_CFFI_OP_ENUM, -1), (void *)0 },
@@ -11260,11 +11482,11 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "NCP_VERSION_MINOR", (void *)_cffi_const_NCP_VERSION_MINOR, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "NCP_VERSION_PATCH", (void *)_cffi_const_NCP_VERSION_PATCH, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "ncp_cancel_fire", (void *)_cffi_f_ncp_cancel_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 80), (void *)_cffi_d_ncp_cancel_fire },
-  { "ncp_cancel_free", (void *)_cffi_f_ncp_cancel_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 490), (void *)_cffi_d_ncp_cancel_free },
+  { "ncp_cancel_free", (void *)_cffi_f_ncp_cancel_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 502), (void *)_cffi_d_ncp_cancel_free },
   { "ncp_cancel_new", (void *)_cffi_f_ncp_cancel_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 77), (void *)_cffi_d_ncp_cancel_new },
   { "ncp_cancel_set_poll", (void *)_cffi_f_ncp_cancel_set_poll, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 83), (void *)_cffi_d_ncp_cancel_set_poll },
   { "ncp_config_copy", (void *)_cffi_f_ncp_config_copy, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 154), (void *)_cffi_d_ncp_config_copy },
-  { "ncp_config_free", (void *)_cffi_f_ncp_config_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 493), (void *)_cffi_d_ncp_config_free },
+  { "ncp_config_free", (void *)_cffi_f_ncp_config_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 505), (void *)_cffi_d_ncp_config_free },
   { "ncp_config_get", (void *)_cffi_f_ncp_config_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 143), (void *)_cffi_d_ncp_config_get },
   { "ncp_config_get_int", (void *)_cffi_f_ncp_config_get_int, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 149), (void *)_cffi_d_ncp_config_get_int },
   { "ncp_config_new", (void *)_cffi_f_ncp_config_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 61), (void *)_cffi_d_ncp_config_new },
@@ -11279,41 +11501,41 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_config_set_queue", (void *)_cffi_f_ncp_config_set_queue, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 127), (void *)_cffi_d_ncp_config_set_queue },
   { "ncp_config_validate", (void *)_cffi_f_ncp_config_validate, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 89), (void *)_cffi_d_ncp_config_validate },
   { "ncp_conn_fd", (void *)_cffi_f_ncp_conn_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 158), (void *)_cffi_d_ncp_conn_fd },
-  { "ncp_conn_handle", (void *)_cffi_f_ncp_conn_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 468), (void *)_cffi_d_ncp_conn_handle },
-  { "ncp_conn_id", (void *)_cffi_f_ncp_conn_id, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 468), (void *)_cffi_d_ncp_conn_id },
+  { "ncp_conn_handle", (void *)_cffi_f_ncp_conn_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 480), (void *)_cffi_d_ncp_conn_handle },
+  { "ncp_conn_id", (void *)_cffi_f_ncp_conn_id, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 480), (void *)_cffi_d_ncp_conn_id },
   { "ncp_conn_info", (void *)_cffi_f_ncp_conn_info, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 161), (void *)_cffi_d_ncp_conn_info },
   { "ncp_counter_at", (void *)_cffi_f_ncp_counter_at, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 36), (void *)_cffi_d_ncp_counter_at },
   { "ncp_dial_attempt", (void *)_cffi_f_ncp_dial_attempt, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_attempt },
-  { "ncp_dial_deadline_ms", (void *)_cffi_f_ncp_dial_deadline_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 442), (void *)_cffi_d_ncp_dial_deadline_ms },
+  { "ncp_dial_deadline_ms", (void *)_cffi_f_ncp_dial_deadline_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 454), (void *)_cffi_d_ncp_dial_deadline_ms },
   { "ncp_dial_done", (void *)_cffi_f_ncp_dial_done, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 170), (void *)_cffi_d_ncp_dial_done },
   { "ncp_dial_done_fd", (void *)_cffi_f_ncp_dial_done_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 166), (void *)_cffi_d_ncp_dial_done_fd },
-  { "ncp_dial_fail", (void *)_cffi_f_ncp_dial_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 496), (void *)_cffi_d_ncp_dial_fail },
+  { "ncp_dial_fail", (void *)_cffi_f_ncp_dial_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 508), (void *)_cffi_d_ncp_dial_fail },
   { "ncp_dial_ip", (void *)_cffi_f_ncp_dial_ip, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_ip },
   { "ncp_dial_listener_fd", (void *)_cffi_f_ncp_dial_listener_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_listener_fd },
   { "ncp_dial_protocol", (void *)_cffi_f_ncp_dial_protocol, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_protocol },
   { "ncp_dial_stopped", (void *)_cffi_f_ncp_dial_stopped, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_stopped },
-  { "ncp_dial_timeout_ms", (void *)_cffi_f_ncp_dial_timeout_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 442), (void *)_cffi_d_ncp_dial_timeout_ms },
+  { "ncp_dial_timeout_ms", (void *)_cffi_f_ncp_dial_timeout_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 454), (void *)_cffi_d_ncp_dial_timeout_ms },
   { "ncp_fd_alive", (void *)_cffi_f_ncp_fd_alive, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 29), (void *)_cffi_d_ncp_fd_alive },
   { "ncp_fd_detect", (void *)_cffi_f_ncp_fd_detect, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 43), (void *)_cffi_d_ncp_fd_detect },
   { "ncp_guard_drop", (void *)_cffi_f_ncp_guard_drop, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 183), (void *)_cffi_d_ncp_guard_drop },
-  { "ncp_guard_fire", (void *)_cffi_f_ncp_guard_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 514), (void *)_cffi_d_ncp_guard_fire },
-  { "ncp_guard_free", (void *)_cffi_f_ncp_guard_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 501), (void *)_cffi_d_ncp_guard_free },
+  { "ncp_guard_fire", (void *)_cffi_f_ncp_guard_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 529), (void *)_cffi_d_ncp_guard_fire },
+  { "ncp_guard_free", (void *)_cffi_f_ncp_guard_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 513), (void *)_cffi_d_ncp_guard_free },
   { "ncp_guard_hold", (void *)_cffi_f_ncp_guard_hold, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 183), (void *)_cffi_d_ncp_guard_hold },
   { "ncp_guard_new", (void *)_cffi_f_ncp_guard_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 180), (void *)_cffi_d_ncp_guard_new },
-  { "ncp_guard_ref", (void *)_cffi_f_ncp_guard_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 456), (void *)_cffi_d_ncp_guard_ref },
+  { "ncp_guard_ref", (void *)_cffi_f_ncp_guard_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 468), (void *)_cffi_d_ncp_guard_ref },
   { "ncp_ip_parse", (void *)_cffi_f_ncp_ip_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_ip_parse },
   { "ncp_ip_text", (void *)_cffi_f_ncp_ip_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_ip_text },
-  { "ncp_lease_close", (void *)_cffi_f_ncp_lease_close, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_lease_close },
-  { "ncp_lease_fd", (void *)_cffi_f_ncp_lease_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 375), (void *)_cffi_d_ncp_lease_fd },
-  { "ncp_lease_handle", (void *)_cffi_f_ncp_lease_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 391), (void *)_cffi_d_ncp_lease_handle },
-  { "ncp_lease_info", (void *)_cffi_f_ncp_lease_info, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 385), (void *)_cffi_d_ncp_lease_info },
-  { "ncp_lease_keeps", (void *)_cffi_f_ncp_lease_keeps, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 375), (void *)_cffi_d_ncp_lease_keeps },
-  { "ncp_lease_renew", (void *)_cffi_f_ncp_lease_renew, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 317), (void *)_cffi_d_ncp_lease_renew },
-  { "ncp_lease_set_healthy", (void *)_cffi_f_ncp_lease_set_healthy, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 268), (void *)_cffi_d_ncp_lease_set_healthy },
-  { "ncp_lease_set_tag", (void *)_cffi_f_ncp_lease_set_tag, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 312), (void *)_cffi_d_ncp_lease_set_tag },
-  { "ncp_lease_stack", (void *)_cffi_f_ncp_lease_stack, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 379), (void *)_cffi_d_ncp_lease_stack },
+  { "ncp_lease_close", (void *)_cffi_f_ncp_lease_close, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 268), (void *)_cffi_d_ncp_lease_close },
+  { "ncp_lease_fd", (void *)_cffi_f_ncp_lease_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 379), (void *)_cffi_d_ncp_lease_fd },
+  { "ncp_lease_handle", (void *)_cffi_f_ncp_lease_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 395), (void *)_cffi_d_ncp_lease_handle },
+  { "ncp_lease_info", (void *)_cffi_f_ncp_lease_info, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 389), (void *)_cffi_d_ncp_lease_info },
+  { "ncp_lease_keeps", (void *)_cffi_f_ncp_lease_keeps, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 379), (void *)_cffi_d_ncp_lease_keeps },
+  { "ncp_lease_renew", (void *)_cffi_f_ncp_lease_renew, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 321), (void *)_cffi_d_ncp_lease_renew },
+  { "ncp_lease_set_healthy", (void *)_cffi_f_ncp_lease_set_healthy, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 272), (void *)_cffi_d_ncp_lease_set_healthy },
+  { "ncp_lease_set_tag", (void *)_cffi_f_ncp_lease_set_tag, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 316), (void *)_cffi_d_ncp_lease_set_tag },
+  { "ncp_lease_stack", (void *)_cffi_f_ncp_lease_stack, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 383), (void *)_cffi_d_ncp_lease_stack },
   { "ncp_listen", (void *)_cffi_f_ncp_listen, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 20), (void *)_cffi_d_ncp_listen },
-  { "ncp_manual_clock", (void *)_cffi_f_ncp_manual_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 474), (void *)_cffi_d_ncp_manual_clock },
+  { "ncp_manual_clock", (void *)_cffi_f_ncp_manual_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 486), (void *)_cffi_d_ncp_manual_clock },
   { "ncp_mode_parse", (void *)_cffi_f_ncp_mode_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_mode_parse },
   { "ncp_mode_text", (void *)_cffi_f_ncp_mode_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_mode_text },
   { "ncp_option_at", (void *)_cffi_f_ncp_option_at, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 32), (void *)_cffi_d_ncp_option_at },
@@ -11325,111 +11547,115 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_option_type", (void *)_cffi_f_ncp_option_type, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 29), (void *)_cffi_d_ncp_option_type },
   { "ncp_option_unit", (void *)_cffi_f_ncp_option_unit, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_option_unit },
   { "ncp_pool_acquire", (void *)_cffi_f_ncp_pool_acquire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 250), (void *)_cffi_d_ncp_pool_acquire },
-  { "ncp_pool_active_count", (void *)_cffi_f_ncp_pool_active_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 343), (void *)_cffi_d_ncp_pool_active_count },
+  { "ncp_pool_active_count", (void *)_cffi_f_ncp_pool_active_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 347), (void *)_cffi_d_ncp_pool_active_count },
   { "ncp_pool_borrow", (void *)_cffi_f_ncp_pool_borrow, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 218), (void *)_cffi_d_ncp_pool_borrow },
-  { "ncp_pool_checked", (void *)_cffi_f_ncp_pool_checked, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 281), (void *)_cffi_d_ncp_pool_checked },
+  { "ncp_pool_checked", (void *)_cffi_f_ncp_pool_checked, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 285), (void *)_cffi_d_ncp_pool_checked },
   { "ncp_pool_close", (void *)_cffi_f_ncp_pool_close, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_close },
   { "ncp_pool_close_now", (void *)_cffi_f_ncp_pool_close_now, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_close_now },
   { "ncp_pool_close_wait", (void *)_cffi_f_ncp_pool_close_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_pool_close_wait },
-  { "ncp_pool_describe", (void *)_cffi_f_ncp_pool_describe, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 346), (void *)_cffi_d_ncp_pool_describe },
-  { "ncp_pool_detach", (void *)_cffi_f_ncp_pool_detach, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 307), (void *)_cffi_d_ncp_pool_detach },
-  { "ncp_pool_dial_error", (void *)_cffi_f_ncp_pool_dial_error, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 356), (void *)_cffi_d_ncp_pool_dial_error },
+  { "ncp_pool_describe", (void *)_cffi_f_ncp_pool_describe, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 350), (void *)_cffi_d_ncp_pool_describe },
+  { "ncp_pool_detach", (void *)_cffi_f_ncp_pool_detach, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 311), (void *)_cffi_d_ncp_pool_detach },
+  { "ncp_pool_dial_error", (void *)_cffi_f_ncp_pool_dial_error, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 360), (void *)_cffi_d_ncp_pool_dial_error },
   { "ncp_pool_dial_target", (void *)_cffi_f_ncp_pool_dial_target, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 208), (void *)_cffi_d_ncp_pool_dial_target },
-  { "ncp_pool_dialed", (void *)_cffi_f_ncp_pool_dialed, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 334), (void *)_cffi_d_ncp_pool_dialed },
-  { "ncp_pool_dialing_count", (void *)_cffi_f_ncp_pool_dialing_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 343), (void *)_cffi_d_ncp_pool_dialing_count },
-  { "ncp_pool_discard", (void *)_cffi_f_ncp_pool_discard, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_discard },
+  { "ncp_pool_dialed", (void *)_cffi_f_ncp_pool_dialed, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 338), (void *)_cffi_d_ncp_pool_dialed },
+  { "ncp_pool_dialing_count", (void *)_cffi_f_ncp_pool_dialing_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 347), (void *)_cffi_d_ncp_pool_dialing_count },
+  { "ncp_pool_discard", (void *)_cffi_f_ncp_pool_discard, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 268), (void *)_cffi_d_ncp_pool_discard },
   { "ncp_pool_drain", (void *)_cffi_f_ncp_pool_drain, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_pool_drain },
-  { "ncp_pool_fail", (void *)_cffi_f_ncp_pool_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 273), (void *)_cffi_d_ncp_pool_fail },
+  { "ncp_pool_fail", (void *)_cffi_f_ncp_pool_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 277), (void *)_cffi_d_ncp_pool_fail },
   { "ncp_pool_find", (void *)_cffi_f_ncp_pool_find, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 25), (void *)_cffi_d_ncp_pool_find },
   { "ncp_pool_flush", (void *)_cffi_f_ncp_pool_flush, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_flush },
-  { "ncp_pool_free", (void *)_cffi_f_ncp_pool_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 504), (void *)_cffi_d_ncp_pool_free },
-  { "ncp_pool_fulfil", (void *)_cffi_f_ncp_pool_fulfil, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 325), (void *)_cffi_d_ncp_pool_fulfil },
-  { "ncp_pool_get", (void *)_cffi_f_ncp_pool_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 260), (void *)_cffi_d_ncp_pool_get },
+  { "ncp_pool_free", (void *)_cffi_f_ncp_pool_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 516), (void *)_cffi_d_ncp_pool_free },
+  { "ncp_pool_fulfil", (void *)_cffi_f_ncp_pool_fulfil, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 329), (void *)_cffi_d_ncp_pool_fulfil },
+  { "ncp_pool_get", (void *)_cffi_f_ncp_pool_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_get },
   { "ncp_pool_get_ex", (void *)_cffi_f_ncp_pool_get_ex, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 227), (void *)_cffi_d_ncp_pool_get_ex },
-  { "ncp_pool_get_ipv4", (void *)_cffi_f_ncp_pool_get_ipv4, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 260), (void *)_cffi_d_ncp_pool_get_ipv4 },
-  { "ncp_pool_get_ipv6", (void *)_cffi_f_ncp_pool_get_ipv6, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 260), (void *)_cffi_d_ncp_pool_get_ipv6 },
-  { "ncp_pool_get_tcp", (void *)_cffi_f_ncp_pool_get_tcp, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 260), (void *)_cffi_d_ncp_pool_get_tcp },
+  { "ncp_pool_get_ipv4", (void *)_cffi_f_ncp_pool_get_ipv4, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_get_ipv4 },
+  { "ncp_pool_get_ipv6", (void *)_cffi_f_ncp_pool_get_ipv6, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_get_ipv6 },
+  { "ncp_pool_get_tcp", (void *)_cffi_f_ncp_pool_get_tcp, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_get_tcp },
   { "ncp_pool_get_timeout", (void *)_cffi_f_ncp_pool_get_timeout, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 245), (void *)_cffi_d_ncp_pool_get_timeout },
-  { "ncp_pool_get_udp", (void *)_cffi_f_ncp_pool_get_udp, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 260), (void *)_cffi_d_ncp_pool_get_udp },
-  { "ncp_pool_idle_count", (void *)_cffi_f_ncp_pool_idle_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 343), (void *)_cffi_d_ncp_pool_idle_count },
-  { "ncp_pool_is_closed", (void *)_cffi_f_ncp_pool_is_closed, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 343), (void *)_cffi_d_ncp_pool_is_closed },
-  { "ncp_pool_leases", (void *)_cffi_f_ncp_pool_leases, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 369), (void *)_cffi_d_ncp_pool_leases },
+  { "ncp_pool_get_udp", (void *)_cffi_f_ncp_pool_get_udp, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_get_udp },
+  { "ncp_pool_idle_count", (void *)_cffi_f_ncp_pool_idle_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 347), (void *)_cffi_d_ncp_pool_idle_count },
+  { "ncp_pool_is_closed", (void *)_cffi_f_ncp_pool_is_closed, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 347), (void *)_cffi_d_ncp_pool_is_closed },
+  { "ncp_pool_leases", (void *)_cffi_f_ncp_pool_leases, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 373), (void *)_cffi_d_ncp_pool_leases },
   { "ncp_pool_log_next", (void *)_cffi_f_ncp_pool_log_next, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 197), (void *)_cffi_d_ncp_pool_log_next },
   { "ncp_pool_new", (void *)_cffi_f_ncp_pool_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 119), (void *)_cffi_d_ncp_pool_new },
-  { "ncp_pool_next_due_ms", (void *)_cffi_f_ncp_pool_next_due_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 453), (void *)_cffi_d_ncp_pool_next_due_ms },
-  { "ncp_pool_option", (void *)_cffi_f_ncp_pool_option, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 351), (void *)_cffi_d_ncp_pool_option },
+  { "ncp_pool_next_due_ms", (void *)_cffi_f_ncp_pool_next_due_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 465), (void *)_cffi_d_ncp_pool_next_due_ms },
+  { "ncp_pool_option", (void *)_cffi_f_ncp_pool_option, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 355), (void *)_cffi_d_ncp_pool_option },
   { "ncp_pool_prewarm_wait", (void *)_cffi_f_ncp_pool_prewarm_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_pool_prewarm_wait },
-  { "ncp_pool_put", (void *)_cffi_f_ncp_pool_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_put },
-  { "ncp_pool_ref", (void *)_cffi_f_ncp_pool_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 459), (void *)_cffi_d_ncp_pool_ref },
+  { "ncp_pool_put", (void *)_cffi_f_ncp_pool_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 268), (void *)_cffi_d_ncp_pool_put },
+  { "ncp_pool_ref", (void *)_cffi_f_ncp_pool_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 471), (void *)_cffi_d_ncp_pool_ref },
   { "ncp_pool_refuse", (void *)_cffi_f_ncp_pool_refuse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 204), (void *)_cffi_d_ncp_pool_refuse },
-  { "ncp_pool_release", (void *)_cffi_f_ncp_pool_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 287), (void *)_cffi_d_ncp_pool_release },
+  { "ncp_pool_release", (void *)_cffi_f_ncp_pool_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 291), (void *)_cffi_d_ncp_pool_release },
   { "ncp_pool_resize", (void *)_cffi_f_ncp_pool_resize, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_pool_resize },
   { "ncp_pool_resume", (void *)_cffi_f_ncp_pool_resume, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_resume },
   { "ncp_pool_set", (void *)_cffi_f_ncp_pool_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 236), (void *)_cffi_d_ncp_pool_set },
-  { "ncp_pool_stats", (void *)_cffi_f_ncp_pool_stats, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 364), (void *)_cffi_d_ncp_pool_stats },
+  { "ncp_pool_stats", (void *)_cffi_f_ncp_pool_stats, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 368), (void *)_cffi_d_ncp_pool_stats },
   { "ncp_pool_suspend", (void *)_cffi_f_ncp_pool_suspend, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_suspend },
-  { "ncp_pool_try_get", (void *)_cffi_f_ncp_pool_try_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 260), (void *)_cffi_d_ncp_pool_try_get },
-  { "ncp_pool_waiting_count", (void *)_cffi_f_ncp_pool_waiting_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 343), (void *)_cffi_d_ncp_pool_waiting_count },
+  { "ncp_pool_try_get", (void *)_cffi_f_ncp_pool_try_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_try_get },
+  { "ncp_pool_waiting_count", (void *)_cffi_f_ncp_pool_waiting_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 347), (void *)_cffi_d_ncp_pool_waiting_count },
   { "ncp_pool_wake", (void *)_cffi_f_ncp_pool_wake, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_wake },
   { "ncp_pool_work", (void *)_cffi_f_ncp_pool_work, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_work },
   { "ncp_protocol_parse", (void *)_cffi_f_ncp_protocol_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_protocol_parse },
   { "ncp_protocol_text", (void *)_cffi_f_ncp_protocol_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_protocol_text },
-  { "ncp_py_begin", (void *)_cffi_f_ncp_py_begin, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 420), (void *)_cffi_d_ncp_py_begin },
-  { "ncp_py_borrow", (void *)_cffi_f_ncp_py_borrow, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 445), (void *)_cffi_d_ncp_py_borrow },
+  { "ncp_py_begin", (void *)_cffi_f_ncp_py_begin, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 432), (void *)_cffi_d_ncp_py_begin },
+  { "ncp_py_borrow", (void *)_cffi_f_ncp_py_borrow, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 457), (void *)_cffi_d_ncp_py_borrow },
   { "ncp_py_cancel_new", (void *)_cffi_f_ncp_py_cancel_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 77), (void *)_cffi_d_ncp_py_cancel_new },
-  { "ncp_py_clock_new", (void *)_cffi_f_ncp_py_clock_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 462), (void *)_cffi_d_ncp_py_clock_new },
-  { "ncp_py_clock_now", (void *)_cffi_f_ncp_py_clock_now, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 471), (void *)_cffi_d_ncp_py_clock_now },
-  { "ncp_py_clock_release", (void *)_cffi_f_ncp_py_clock_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 514), (void *)_cffi_d_ncp_py_clock_release },
-  { "ncp_py_clock_set", (void *)_cffi_f_ncp_py_clock_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 507), (void *)_cffi_d_ncp_py_clock_set },
+  { "ncp_py_clock_new", (void *)_cffi_f_ncp_py_clock_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 474), (void *)_cffi_d_ncp_py_clock_new },
+  { "ncp_py_clock_now", (void *)_cffi_f_ncp_py_clock_now, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 483), (void *)_cffi_d_ncp_py_clock_now },
+  { "ncp_py_clock_release", (void *)_cffi_f_ncp_py_clock_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 529), (void *)_cffi_d_ncp_py_clock_release },
+  { "ncp_py_clock_set", (void *)_cffi_f_ncp_py_clock_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 519), (void *)_cffi_d_ncp_py_clock_set },
   { "ncp_py_close_all", (void *)_cffi_f_ncp_py_close_all, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 189), (void *)_cffi_d_ncp_py_close_all },
   { "ncp_py_discard", (void *)_cffi_f_ncp_py_discard, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_py_discard },
-  { "ncp_py_inside", (void *)_cffi_f_ncp_py_inside, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 440), (void *)_cffi_d_ncp_py_inside },
-  { "ncp_py_interrupts_take", (void *)_cffi_f_ncp_py_interrupts_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 440), (void *)_cffi_d_ncp_py_interrupts_take },
-  { "ncp_py_is_shut", (void *)_cffi_f_ncp_py_is_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 440), (void *)_cffi_d_ncp_py_is_shut },
-  { "ncp_py_lease", (void *)_cffi_f_ncp_py_lease, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 465), (void *)_cffi_d_ncp_py_lease },
-  { "ncp_py_on_conn", (void *)&_cffi_externpy__ncp_py_on_conn, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 551), (void *)ncp_py_on_conn },
-  { "ncp_py_on_dial", (void *)&_cffi_externpy__ncp_py_on_dial, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 550), (void *)ncp_py_on_dial },
-  { "ncp_py_on_drop", (void *)&_cffi_externpy__ncp_py_on_drop, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 565), (void *)ncp_py_on_drop },
-  { "ncp_py_on_log", (void *)&_cffi_externpy__ncp_py_on_log, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 566), (void *)ncp_py_on_log },
-  { "ncp_py_on_poll", (void *)&_cffi_externpy__ncp_py_on_poll, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 552), (void *)ncp_py_on_poll },
+  { "ncp_py_inside", (void *)_cffi_f_ncp_py_inside, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 452), (void *)_cffi_d_ncp_py_inside },
+  { "ncp_py_interrupts_take", (void *)_cffi_f_ncp_py_interrupts_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 452), (void *)_cffi_d_ncp_py_interrupts_take },
+  { "ncp_py_is_shut", (void *)_cffi_f_ncp_py_is_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 452), (void *)_cffi_d_ncp_py_is_shut },
+  { "ncp_py_lease", (void *)_cffi_f_ncp_py_lease, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 477), (void *)_cffi_d_ncp_py_lease },
+  { "ncp_py_on_conn", (void *)&_cffi_externpy__ncp_py_on_conn, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 566), (void *)ncp_py_on_conn },
+  { "ncp_py_on_dial", (void *)&_cffi_externpy__ncp_py_on_dial, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 565), (void *)ncp_py_on_dial },
+  { "ncp_py_on_drop", (void *)&_cffi_externpy__ncp_py_on_drop, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 581), (void *)ncp_py_on_drop },
+  { "ncp_py_on_log", (void *)&_cffi_externpy__ncp_py_on_log, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 582), (void *)ncp_py_on_log },
+  { "ncp_py_on_poll", (void *)&_cffi_externpy__ncp_py_on_poll, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 567), (void *)ncp_py_on_poll },
   { "ncp_py_put", (void *)_cffi_f_ncp_py_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_py_put },
   { "ncp_py_set_acceptor", (void *)_cffi_f_ncp_py_set_acceptor, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_acceptor },
   { "ncp_py_set_callback", (void *)_cffi_f_ncp_py_set_callback, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 110), (void *)_cffi_d_ncp_py_set_callback },
   { "ncp_py_set_clock", (void *)_cffi_f_ncp_py_set_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 123), (void *)_cffi_d_ncp_py_set_clock },
   { "ncp_py_set_dialer", (void *)_cffi_f_ncp_py_set_dialer, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_dialer },
   { "ncp_py_set_log", (void *)_cffi_f_ncp_py_set_log, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_log },
-  { "ncp_py_shut", (void *)_cffi_f_ncp_py_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 527), (void *)_cffi_d_ncp_py_shut },
-  { "ncp_queue_accept", (void *)_cffi_f_ncp_queue_accept, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 399), (void *)_cffi_d_ncp_queue_accept },
-  { "ncp_queue_fd", (void *)_cffi_f_ncp_queue_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 417), (void *)_cffi_d_ncp_queue_fd },
-  { "ncp_queue_free", (void *)_cffi_f_ncp_queue_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 511), (void *)_cffi_d_ncp_queue_free },
-  { "ncp_queue_kick", (void *)_cffi_f_ncp_queue_kick, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 399), (void *)_cffi_d_ncp_queue_kick },
-  { "ncp_queue_listen_unix", (void *)_cffi_f_ncp_queue_listen_unix, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 402), (void *)_cffi_d_ncp_queue_listen_unix },
-  { "ncp_queue_new", (void *)_cffi_f_ncp_queue_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 396), (void *)_cffi_d_ncp_queue_new },
-  { "ncp_queue_poll", (void *)_cffi_f_ncp_queue_poll, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 406), (void *)_cffi_d_ncp_queue_poll },
-  { "ncp_queue_ready", (void *)_cffi_f_ncp_queue_ready, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 417), (void *)_cffi_d_ncp_queue_ready },
-  { "ncp_queue_wait", (void *)_cffi_f_ncp_queue_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 411), (void *)_cffi_d_ncp_queue_wait },
+  { "ncp_py_shut", (void *)_cffi_f_ncp_py_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 542), (void *)_cffi_d_ncp_py_shut },
+  { "ncp_queue_accept", (void *)_cffi_f_ncp_queue_accept, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 403), (void *)_cffi_d_ncp_queue_accept },
+  { "ncp_queue_fd", (void *)_cffi_f_ncp_queue_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 421), (void *)_cffi_d_ncp_queue_fd },
+  { "ncp_queue_free", (void *)_cffi_f_ncp_queue_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 523), (void *)_cffi_d_ncp_queue_free },
+  { "ncp_queue_kick", (void *)_cffi_f_ncp_queue_kick, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 403), (void *)_cffi_d_ncp_queue_kick },
+  { "ncp_queue_listen_unix", (void *)_cffi_f_ncp_queue_listen_unix, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 406), (void *)_cffi_d_ncp_queue_listen_unix },
+  { "ncp_queue_new", (void *)_cffi_f_ncp_queue_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 400), (void *)_cffi_d_ncp_queue_new },
+  { "ncp_queue_poll", (void *)_cffi_f_ncp_queue_poll, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 410), (void *)_cffi_d_ncp_queue_poll },
+  { "ncp_queue_ready", (void *)_cffi_f_ncp_queue_ready, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 421), (void *)_cffi_d_ncp_queue_ready },
+  { "ncp_queue_wait", (void *)_cffi_f_ncp_queue_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 415), (void *)_cffi_d_ncp_queue_wait },
   { "ncp_reason_text", (void *)_cffi_f_ncp_reason_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_reason_text },
-  { "ncp_set_allocator", (void *)_cffi_f_ncp_set_allocator, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 423), (void *)_cffi_d_ncp_set_allocator },
+  { "ncp_set_allocator", (void *)_cffi_f_ncp_set_allocator, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 435), (void *)_cffi_d_ncp_set_allocator },
   { "ncp_status_at", (void *)_cffi_f_ncp_status_at, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 32), (void *)_cffi_d_ncp_status_at },
   { "ncp_status_name", (void *)_cffi_f_ncp_status_name, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_status_name },
   { "ncp_status_text", (void *)_cffi_f_ncp_status_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_status_text },
+  { "ncp_tap_free", (void *)_cffi_f_ncp_tap_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 526), (void *)_cffi_d_ncp_tap_free },
+  { "ncp_tap_get", (void *)_cffi_f_ncp_tap_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 424), (void *)_cffi_d_ncp_tap_get },
+  { "ncp_tap_new", (void *)_cffi_f_ncp_tap_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 260), (void *)_cffi_d_ncp_tap_new },
+  { "ncp_tap_put", (void *)_cffi_f_ncp_tap_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 428), (void *)_cffi_d_ncp_tap_put },
   { "ncp_target_check", (void *)_cffi_f_ncp_target_check, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 11), (void *)_cffi_d_ncp_target_check },
-  { "ncp_ticket_abandon", (void *)_cffi_f_ncp_ticket_abandon, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 268), (void *)_cffi_d_ncp_ticket_abandon },
-  { "ncp_ticket_take", (void *)_cffi_f_ncp_ticket_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 302), (void *)_cffi_d_ncp_ticket_take },
-  { "ncp_ticket_wait", (void *)_cffi_f_ncp_ticket_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 296), (void *)_cffi_d_ncp_ticket_wait },
+  { "ncp_ticket_abandon", (void *)_cffi_f_ncp_ticket_abandon, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 272), (void *)_cffi_d_ncp_ticket_abandon },
+  { "ncp_ticket_take", (void *)_cffi_f_ncp_ticket_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 306), (void *)_cffi_d_ncp_ticket_take },
+  { "ncp_ticket_wait", (void *)_cffi_f_ncp_ticket_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 300), (void *)_cffi_d_ncp_ticket_wait },
   { "ncp_udp_drain", (void *)_cffi_f_ncp_udp_drain, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 55), (void *)_cffi_d_ncp_udp_drain },
   { "ncp_udp_has_data", (void *)_cffi_f_ncp_udp_has_data, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 29), (void *)_cffi_d_ncp_udp_has_data },
-  { "ncp_version", (void *)_cffi_f_ncp_version, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 440), (void *)_cffi_d_ncp_version },
+  { "ncp_version", (void *)_cffi_f_ncp_version, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 452), (void *)_cffi_d_ncp_version },
   { "ncp_version_text", (void *)_cffi_f_ncp_version_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 6), (void *)_cffi_d_ncp_version_text },
 };
 
 static const struct _cffi_field_s _cffi_fields[] = {
   { "type", offsetof(ncp_event, type),
             sizeof(((ncp_event *)0)->type),
-            _CFFI_OP(_CFFI_OP_NOOP, 553) },
+            _CFFI_OP(_CFFI_OP_NOOP, 568) },
   { "status", offsetof(ncp_event, status),
               sizeof(((ncp_event *)0)->status),
-              _CFFI_OP(_CFFI_OP_NOOP, 553) },
+              _CFFI_OP(_CFFI_OP_NOOP, 568) },
   { "pool", offsetof(ncp_event, pool),
             sizeof(((ncp_event *)0)->pool),
             _CFFI_OP(_CFFI_OP_NOOP, 185) },
@@ -11453,22 +11679,22 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 57) },
   { "fd", offsetof(ncp_event, fd),
           sizeof(((ncp_event *)0)->fd),
-          _CFFI_OP(_CFFI_OP_NOOP, 553) },
+          _CFFI_OP(_CFFI_OP_NOOP, 568) },
   { "protocol", offsetof(ncp_event, protocol),
                 sizeof(((ncp_event *)0)->protocol),
-                _CFFI_OP(_CFFI_OP_NOOP, 553) },
+                _CFFI_OP(_CFFI_OP_NOOP, 568) },
   { "ip", offsetof(ncp_event, ip),
           sizeof(((ncp_event *)0)->ip),
-          _CFFI_OP(_CFFI_OP_NOOP, 553) },
+          _CFFI_OP(_CFFI_OP_NOOP, 568) },
   { "reason", offsetof(ncp_event, reason),
               sizeof(((ncp_event *)0)->reason),
-              _CFFI_OP(_CFFI_OP_NOOP, 553) },
+              _CFFI_OP(_CFFI_OP_NOOP, 568) },
   { "reused", offsetof(ncp_event, reused),
               sizeof(((ncp_event *)0)->reused),
-              _CFFI_OP(_CFFI_OP_NOOP, 553) },
+              _CFFI_OP(_CFFI_OP_NOOP, 568) },
   { "reserved32", offsetof(ncp_event, reserved32),
                   sizeof(((ncp_event *)0)->reserved32),
-                  _CFFI_OP(_CFFI_OP_NOOP, 553) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 568) },
   { "code", offsetof(ncp_event, code),
             sizeof(((ncp_event *)0)->code),
             _CFFI_OP(_CFFI_OP_NOOP, 57) },
@@ -11477,35 +11703,37 @@ static const struct _cffi_field_s _cffi_fields[] = {
                    _CFFI_OP(_CFFI_OP_NOOP, 57) },
   { "spare", offsetof(ncp_event, spare),
              sizeof(((ncp_event *)0)->spare),
-             _CFFI_OP(_CFFI_OP_NOOP, 563) },
+             _CFFI_OP(_CFFI_OP_NOOP, 579) },
 };
 
 static const struct _cffi_struct_union_s _cffi_struct_unions[] = {
-  { "ncp_cancel", 554, _CFFI_F_OPAQUE,
+  { "ncp_cancel", 569, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_config", 555, _CFFI_F_OPAQUE,
+  { "ncp_config", 570, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_conn", 556, _CFFI_F_OPAQUE,
+  { "ncp_conn", 571, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_dial", 557, _CFFI_F_OPAQUE,
+  { "ncp_dial", 572, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_event", 558, _CFFI_F_CHECK_FIELDS,
+  { "ncp_event", 573, _CFFI_F_CHECK_FIELDS,
     sizeof(ncp_event), offsetof(struct _cffi_align__ncp_event, y), 0, 18 },
-  { "ncp_guard", 559, _CFFI_F_OPAQUE,
+  { "ncp_guard", 574, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_pool", 560, _CFFI_F_OPAQUE,
+  { "ncp_pool", 575, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_py_clock", 561, _CFFI_F_OPAQUE,
+  { "ncp_py_clock", 576, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_queue", 562, _CFFI_F_OPAQUE,
+  { "ncp_queue", 577, _CFFI_F_OPAQUE,
+    (size_t)-1, -1, -1, 0 /* opaque */ },
+  { "ncp_tap", 578, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
 };
 
 static const struct _cffi_enum_s _cffi_enums[] = {
-  { "ncp_callback", 530, _cffi_prim_int(sizeof(enum ncp_callback), ((enum ncp_callback)-1) <= 0),
+  { "ncp_callback", 545, _cffi_prim_int(sizeof(enum ncp_callback), ((enum ncp_callback)-1) <= 0),
     "NCP_CALLBACK_CLOSER,NCP_CALLBACK_CHECKER,NCP_CALLBACK_ON_CREATED,NCP_CALLBACK_ON_BORROW,NCP_CALLBACK_ON_RETURN,"
     "NCP_CALLBACK_ON_CLOSE,NCP_CALLBACK_ON_LEAK" },
-  { "ncp_counter", 531, _cffi_prim_int(sizeof(enum ncp_counter), ((enum ncp_counter)-1) <= 0),
+  { "ncp_counter", 546, _cffi_prim_int(sizeof(enum ncp_counter), ((enum ncp_counter)-1) <= 0),
     "NCP_COUNTER_CREATED,NCP_COUNTER_CLOSED,NCP_COUNTER_CURRENT,NCP_COUNTER_IDLE,NCP_COUNTER_ACTIVE,NCP_COUNTER_IPV4,"
     "NCP_COUNTER_IPV6,NCP_COUNTER_IPV4_IDLE,NCP_COUNTER_IPV6_IDLE,NCP_COUNTER_TCP,NCP_COUNTER_UDP,NCP_COUNTER_TCP_IDLE,"
     "NCP_COUNTER_UDP_IDLE,NCP_COUNTER_TOTAL,NCP_COUNTER_SUCCESSFUL,NCP_COUNTER_FAILED,NCP_COUNTER_TIMEOUT,"
@@ -11516,34 +11744,34 @@ static const struct _cffi_enum_s _cffi_enums[] = {
     "NCP_COUNTER_HC_SUCCESS_RATE,NCP_COUNTER_AVERAGE_LIFETIME,NCP_COUNTER_PREWARM_TARGET,NCP_COUNTER_PREWARM_CREATED,"
     "NCP_COUNTER_PREWARM_COMPLETED,NCP_COUNTER_WAITING,NCP_COUNTER_DIALING,NCP_COUNTER_BREAKER_OPEN,NCP_COUNTER_BREAKER_TRIPS,"
     "NCP_COUNTER_LAST_UPDATE,NCP_COUNTER_COUNT" },
-  { "ncp_counter_kind", 532, _cffi_prim_int(sizeof(enum ncp_counter_kind), ((enum ncp_counter_kind)-1) <= 0),
+  { "ncp_counter_kind", 547, _cffi_prim_int(sizeof(enum ncp_counter_kind), ((enum ncp_counter_kind)-1) <= 0),
     "NCP_KIND_CUMULATIVE,NCP_KIND_GAUGE,NCP_KIND_DERIVED" },
-  { "ncp_dial_policy", 533, _cffi_prim_int(sizeof(enum ncp_dial_policy), ((enum ncp_dial_policy)-1) <= 0),
+  { "ncp_dial_policy", 548, _cffi_prim_int(sizeof(enum ncp_dial_policy), ((enum ncp_dial_policy)-1) <= 0),
     "NCP_DIAL_FAIL_ONE,NCP_DIAL_FAIL_ALL,NCP_DIAL_WAIT" },
-  { "ncp_driver", 534, _cffi_prim_int(sizeof(enum ncp_driver), ((enum ncp_driver)-1) <= 0),
+  { "ncp_driver", 549, _cffi_prim_int(sizeof(enum ncp_driver), ((enum ncp_driver)-1) <= 0),
     "NCP_DRIVER_PUSH,NCP_DRIVER_PULL" },
-  { "ncp_event_type", 535, _cffi_prim_int(sizeof(enum ncp_event_type), ((enum ncp_event_type)-1) <= 0),
+  { "ncp_event_type", 550, _cffi_prim_int(sizeof(enum ncp_event_type), ((enum ncp_event_type)-1) <= 0),
     "NCP_EVENT_NONE,NCP_EVENT_CONN,NCP_EVENT_DIAL,NCP_EVENT_CHECK,NCP_EVENT_CLOSE,NCP_EVENT_PENDING,NCP_EVENT_READY,"
     "NCP_EVENT_KICK,NCP_EVENT_BORROW,NCP_EVENT_LEAK,NCP_EVENT_LOG,NCP_EVENT_DUE" },
-  { "ncp_fairness", 536, _cffi_prim_int(sizeof(enum ncp_fairness), ((enum ncp_fairness)-1) <= 0),
+  { "ncp_fairness", 551, _cffi_prim_int(sizeof(enum ncp_fairness), ((enum ncp_fairness)-1) <= 0),
     "NCP_FAIRNESS_STRICT,NCP_FAIRNESS_ADAPTIVE" },
-  { "ncp_flag", 537, _cffi_prim_int(sizeof(enum ncp_flag), ((enum ncp_flag)-1) <= 0),
+  { "ncp_flag", 552, _cffi_prim_int(sizeof(enum ncp_flag), ((enum ncp_flag)-1) <= 0),
     "NCP_FLAG_DIALS,NCP_FLAG_TRY,NCP_FLAG_DISCARD,NCP_FLAG_TAKE,NCP_FLAG_HOOK" },
-  { "ncp_host_event", 538, _cffi_prim_int(sizeof(enum ncp_host_event), ((enum ncp_host_event)-1) <= 0),
+  { "ncp_host_event", 553, _cffi_prim_int(sizeof(enum ncp_host_event), ((enum ncp_host_event)-1) <= 0),
     "NCP_HOST_BORROW,NCP_HOST_LEAK,NCP_HOST_LOG,NCP_HOST_DUE" },
-  { "ncp_idle_order", 539, _cffi_prim_int(sizeof(enum ncp_idle_order), ((enum ncp_idle_order)-1) <= 0),
+  { "ncp_idle_order", 554, _cffi_prim_int(sizeof(enum ncp_idle_order), ((enum ncp_idle_order)-1) <= 0),
     "NCP_IDLE_LIFO,NCP_IDLE_FIFO" },
-  { "ncp_info", 540, _cffi_prim_int(sizeof(enum ncp_info), ((enum ncp_info)-1) <= 0),
+  { "ncp_info", 555, _cffi_prim_int(sizeof(enum ncp_info), ((enum ncp_info)-1) <= 0),
     "NCP_INFO_HANDLE,NCP_INFO_FD,NCP_INFO_ID,NCP_INFO_PROTOCOL,NCP_INFO_IP,NCP_INFO_AGE_NS,NCP_INFO_IDLE_NS,"
     "NCP_INFO_REUSE_COUNT,NCP_INFO_IN_USE,NCP_INFO_HEALTHY,NCP_INFO_LEAK_DETECTED,NCP_INFO_BORROWED_NS,NCP_INFO_TAG,"
     "NCP_INFO_CREATED_AT_NS,NCP_INFO_LAST_USED_AT_NS,NCP_INFO_LAST_CHECK_AT_NS,NCP_INFO_LEASE" },
-  { "ncp_ip", 541, _cffi_prim_int(sizeof(enum ncp_ip), ((enum ncp_ip)-1) <= 0),
+  { "ncp_ip", 556, _cffi_prim_int(sizeof(enum ncp_ip), ((enum ncp_ip)-1) <= 0),
     "NCP_IP_UNKNOWN,NCP_IP_V4,NCP_IP_V6" },
-  { "ncp_log_level", 542, _cffi_prim_int(sizeof(enum ncp_log_level), ((enum ncp_log_level)-1) <= 0),
+  { "ncp_log_level", 557, _cffi_prim_int(sizeof(enum ncp_log_level), ((enum ncp_log_level)-1) <= 0),
     "NCP_LOG_OFF,NCP_LOG_ERROR,NCP_LOG_WARN,NCP_LOG_INFO,NCP_LOG_DEBUG" },
-  { "ncp_mode", 543, _cffi_prim_int(sizeof(enum ncp_mode), ((enum ncp_mode)-1) <= 0),
+  { "ncp_mode", 558, _cffi_prim_int(sizeof(enum ncp_mode), ((enum ncp_mode)-1) <= 0),
     "NCP_MODE_CLIENT,NCP_MODE_SERVER" },
-  { "ncp_option", 544, _cffi_prim_int(sizeof(enum ncp_option), ((enum ncp_option)-1) <= 0),
+  { "ncp_option", 559, _cffi_prim_int(sizeof(enum ncp_option), ((enum ncp_option)-1) <= 0),
     "NCP_OPTION_MODE,NCP_OPTION_DRIVER,NCP_OPTION_NAME,NCP_OPTION_TARGET,NCP_OPTION_LISTENER_FD,NCP_OPTION_MAX_CONNECTIONS,"
     "NCP_OPTION_MIN_CONNECTIONS,NCP_OPTION_MAX_IDLE_CONNECTIONS,NCP_OPTION_CONNECTION_TIMEOUT,NCP_OPTION_IDLE_TIMEOUT,"
     "NCP_OPTION_MAX_LIFETIME,NCP_OPTION_EXPIRY_JITTER,NCP_OPTION_GET_TIMEOUT,NCP_OPTION_HEALTH_CHECK,NCP_OPTION_HEALTH_CHECK_INTERVAL,"
@@ -11557,42 +11785,43 @@ static const struct _cffi_enum_s _cffi_enums[] = {
     "NCP_OPTION_IDLE_ORDER,NCP_OPTION_FAIRNESS,NCP_OPTION_STORE,NCP_OPTION_MAX_WAITERS,NCP_OPTION_LOG_LEVEL,"
     "NCP_OPTION_TCP_NODELAY,NCP_OPTION_TCP_KEEPALIVE,NCP_OPTION_SEND_BUFFER,NCP_OPTION_RECEIVE_BUFFER,NCP_OPTION_HAPPY_EYEBALLS_DELAY,"
     "NCP_OPTION_HOST_EVENTS" },
-  { "ncp_protocol", 545, _cffi_prim_int(sizeof(enum ncp_protocol), ((enum ncp_protocol)-1) <= 0),
+  { "ncp_protocol", 560, _cffi_prim_int(sizeof(enum ncp_protocol), ((enum ncp_protocol)-1) <= 0),
     "NCP_PROTOCOL_UNKNOWN,NCP_PROTOCOL_TCP,NCP_PROTOCOL_UDP" },
-  { "ncp_reason", 546, _cffi_prim_int(sizeof(enum ncp_reason), ((enum ncp_reason)-1) <= 0),
+  { "ncp_reason", 561, _cffi_prim_int(sizeof(enum ncp_reason), ((enum ncp_reason)-1) <= 0),
     "NCP_REASON_NONE,NCP_REASON_IDLE_TIMEOUT,NCP_REASON_MAX_LIFETIME,NCP_REASON_UNHEALTHY,NCP_REASON_IDLE_FULL,"
     "NCP_REASON_EVICTED,NCP_REASON_LEAKED,NCP_REASON_DISCARDED,NCP_REASON_FLUSHED,NCP_REASON_SHRUNK,NCP_REASON_POOL_CLOSED,"
     "NCP_REASON_HOOK,NCP_REASON_DIRTY,NCP_REASON_MISMATCH,NCP_REASON_DETACHED,NCP_REASON_FORKED" },
-  { "ncp_status", 547, _cffi_prim_int(sizeof(enum ncp_status), ((enum ncp_status)-1) <= 0),
+  { "ncp_status", 562, _cffi_prim_int(sizeof(enum ncp_status), ((enum ncp_status)-1) <= 0),
     "NCP_OK,NCP_ECLOSED,NCP_ECONNCLOSED,NCP_ETIMEOUT,NCP_EMAXCONN,NCP_EINVALIDCONN,NCP_EUNHEALTHY,NCP_EINVALIDCONFIG,"
     "NCP_ELEAKED,NCP_EEXHAUSTED,NCP_EUNSUPPORTEDIP,NCP_ENOIP,NCP_EUNSUPPORTEDPROTO,NCP_ENOPROTO,NCP_EDIAL,"
     "NCP_EHOOK,NCP_ECLOSEHOOK,NCP_ECANCELED,NCP_ENOMEM,NCP_ESYS,NCP_EUSER,NCP_EINVAL,NCP_EWAITERS,NCP_EBREAKER,"
     "NCP_ESTATE,NCP_ENOTFOUND,NCP_EAGAIN" },
-  { "ncp_store", 548, _cffi_prim_int(sizeof(enum ncp_store), ((enum ncp_store)-1) <= 0),
-    "NCP_STORE_LOCKFREE" },
-  { "ncp_type", 549, _cffi_prim_int(sizeof(enum ncp_type), ((enum ncp_type)-1) <= 0),
+  { "ncp_store", 563, _cffi_prim_int(sizeof(enum ncp_store), ((enum ncp_store)-1) <= 0),
+    "NCP_STORE_LOCKFREE,NCP_STORE_LOCK,NCP_STORE_SHARDED" },
+  { "ncp_type", 564, _cffi_prim_int(sizeof(enum ncp_type), ((enum ncp_type)-1) <= 0),
     "NCP_TYPE_INT,NCP_TYPE_BOOL,NCP_TYPE_DURATION,NCP_TYPE_ENUM,NCP_TYPE_TEXT" },
 };
 
 static const struct _cffi_typename_s _cffi_typenames[] = {
-  { "ncp_alloc_fn", 424 },
-  { "ncp_cancel", 554 },
+  { "ncp_alloc_fn", 436 },
+  { "ncp_cancel", 569 },
   { "ncp_clock_fn", 133 },
-  { "ncp_config", 555 },
-  { "ncp_conn", 556 },
+  { "ncp_config", 570 },
+  { "ncp_conn", 571 },
   { "ncp_conn_fn", 106 },
-  { "ncp_dial", 557 },
+  { "ncp_dial", 572 },
   { "ncp_dial_fn", 99 },
   { "ncp_drop_fn", 101 },
-  { "ncp_event", 558 },
-  { "ncp_guard", 559 },
+  { "ncp_event", 573 },
+  { "ncp_guard", 574 },
   { "ncp_lease", 73 },
   { "ncp_log_fn", 139 },
   { "ncp_poll_fn", 85 },
-  { "ncp_pool", 560 },
-  { "ncp_py_clock", 561 },
-  { "ncp_queue", 562 },
-  { "ncp_release_fn", 425 },
+  { "ncp_pool", 575 },
+  { "ncp_py_clock", 576 },
+  { "ncp_queue", 577 },
+  { "ncp_release_fn", 437 },
+  { "ncp_tap", 578 },
   { "ncp_ticket", 73 },
 };
 
@@ -11603,12 +11832,12 @@ static const struct _cffi_type_context_s _cffi_type_context = {
   _cffi_struct_unions,
   _cffi_enums,
   _cffi_typenames,
-  391,  /* num_globals */
-  9,  /* num_struct_unions */
+  397,  /* num_globals */
+  10,  /* num_struct_unions */
   20,  /* num_enums */
-  19,  /* num_typenames */
+  20,  /* num_typenames */
   NULL,  /* no includes */
-  568,  /* num_types */
+  584,  /* num_types */
   1,  /* flags */
 };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ------------------------------------------------------------------ assert */
 
@@ -115,4 +116,13 @@ uint64_t ncp__monotonic_coarse_ns(void)
 #else
     return clock_ns(CLOCK_MONOTONIC);
 #endif
+}
+
+/* ------------------------------------------------------------------ processors */
+
+uint32_t ncp__processors(void)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return online < 1 ? 1 : (uint32_t)online;
 }

@@ -49,6 +49,9 @@ static inline void ncp__relax(void)
 #endif
 }
 
+/* How many processors there are; at least 1. */
+uint32_t ncp__processors(void);
+
 /* CLOCK_MONOTONIC in nanoseconds, and the cheap one that lags by a few ms. */
 uint64_t ncp__monotonic_ns(void);
 uint64_t ncp__monotonic_coarse_ns(void);

@@ -402,7 +402,7 @@ static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
     slot->of.tag = 0;
     /* A reservation is no lease: its generation ends here. */
     uint64_t generation = ncp__next_generation(ncp__word_generation(word));
-    atomic_store_explicit(&slot->word, ncp__word(generation, NCP__IDLE),
+    atomic_store_explicit(&slot->word, ncp__word(generation, NCP__HELD),
                           memory_order_release);
     engine->open++;
     engine->tally.created++;
@@ -452,7 +452,7 @@ static void place(struct ncp__engine *engine, uint32_t index, uint64_t now_ns,
         return;
     }
     if (reason == NCP_REASON_NONE &&
-        ncp__idle_count(&engine->idle) >= engine->max_idle &&
+        ncp__idle_reaches(&engine->idle, engine->max_idle) &&
         !give_way(engine, now_ns, acts))
         reason = NCP_REASON_MISMATCH;
     if (reason != NCP_REASON_NONE)

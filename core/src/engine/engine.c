@@ -1,22 +1,27 @@
-#include "engine/engine.h"
+#include "engine/fast.h"
 
 int ncp__engine_init(struct ncp__engine *engine,
-                     const struct ncp__engine_limits *limits, bool fifo,
-                     uint32_t latency_window)
+                     const struct ncp__engine_limits *limits, int store,
+                     bool fifo, uint32_t latency_window)
 {
+    int rc;
+
     if (limits->stats) {
         engine->latency = ncp__alloc(sizeof(*engine->latency));
         if (engine->latency == NULL)
             return NCP_ENOMEM;
         ncp__latency_init(engine->latency, latency_window);
     }
-    if (pthread_mutex_init(&engine->lock, NULL) != 0) {
+    ncp__slots_init(&engine->slots);
+    rc = ncp__idle_init(&engine->idle, &engine->slots, store, fifo);
+    if (rc == NCP_OK && pthread_mutex_init(&engine->lock, NULL) != 0)
+        rc = NCP_ESYS;
+    if (rc != NCP_OK) {
+        ncp__idle_destroy(&engine->idle);
         ncp__free(engine->latency);
-        return NCP_ESYS;
+        return rc;
     }
     engine->limits = *limits;
-    ncp__slots_init(&engine->slots);
-    ncp__idle_init(&engine->idle, &engine->slots, fifo);
     ncp__gatekeeper_init(&engine->gatekeeper, ncp__monotonic_ns());
     engine->random = ncp__monotonic_ns() ^ (uintptr_t)engine;
     engine->dials = NCP__NO_SLOT;
@@ -26,6 +31,7 @@ int ncp__engine_init(struct ncp__engine *engine,
 
 void ncp__engine_destroy(struct ncp__engine *engine)
 {
+    ncp__idle_destroy(&engine->idle);
     ncp__slots_destroy(&engine->slots);
     ncp__free(engine->latency);
     ncp__free(engine->closed_leases);
@@ -36,8 +42,6 @@ int ncp__engine_expired(const struct ncp__engine *engine,
                         const struct ncp__slot *slot, uint64_t now_ns,
                         bool returning)
 {
-    uint64_t touched =
-        atomic_load_explicit(&slot->touched_ns, memory_order_relaxed);
     uint32_t epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed);
     uint8_t flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
 
@@ -48,10 +52,7 @@ int ncp__engine_expired(const struct ncp__engine *engine,
     if (now_ns >
         atomic_load_explicit(&slot->lifetime_end_ns, memory_order_relaxed))
         return NCP_REASON_MAX_LIFETIME;
-    /* The coarse clock may lag behind `touched`. */
-    if (!returning && now_ns > touched &&
-        now_ns - touched >
-            atomic_load_explicit(&slot->idle_limit_ns, memory_order_relaxed))
+    if (!returning && ncp__fast_rested(slot, now_ns))
         return NCP_REASON_IDLE_TIMEOUT;
     return NCP_REASON_NONE;
 }
@@ -91,7 +92,7 @@ uint32_t ncp__engine_fast_get(struct ncp__engine *engine, int protocol, int ip,
         if ((gate & mask) != 0)
             return NCP__NO_SLOT;
         uint32_t index = ncp__idle_take(&engine->idle, protocol, ip, &returned);
-        /* Seq_cst, after the bit: pairs with ncp__engine_enqueue. */
+        /* Seq_cst, after what was put back: pairs with ncp__engine_enqueue. */
         if (NCP__UNLIKELY(returned) && ncp__engine_gate(engine) != 0)
             ncp__engine_serve(engine, now_ns, acts);
         if (index == NCP__NO_SLOT)
@@ -142,7 +143,7 @@ int ncp__engine_end_lease(struct ncp__engine *engine, ncp_lease lease,
 static bool offer_fast(struct ncp__engine *engine, uint32_t index)
 {
     if (atomic_load_explicit(&engine->gate, memory_order_acquire) != 0 ||
-        atomic_load_explicit(&engine->idle_limited, memory_order_relaxed) != 0)
+        atomic_load_explicit(&engine->idle.exact, memory_order_relaxed) != 0)
         return false;
     ncp__idle_publish(&engine->idle, index);
     return true;
@@ -164,9 +165,8 @@ static int refusal(const struct ncp__engine *engine)
         return NCP_REASON_POOL_CLOSED;
     if ((gate & NCP__GATE_OVER) != 0 && ncp__over_by_locked(engine) != 0)
         return NCP_REASON_SHRUNK;
-    if (atomic_load_explicit(&engine->idle_limited, memory_order_relaxed) !=
-            0 &&
-        ncp__idle_count(&engine->idle) >= engine->max_idle)
+    if (atomic_load_explicit(&engine->idle.exact, memory_order_relaxed) != 0 &&
+        ncp__idle_reaches(&engine->idle, engine->max_idle))
         return NCP_REASON_IDLE_FULL;
     return NCP_REASON_NONE;
 }

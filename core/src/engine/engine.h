@@ -7,10 +7,13 @@
  * The gate. `gate` is 0 while a get may take an idle connection and a put may
  * publish one without looking further. Everything else makes it non-zero:
  * waiters (counted above NCP__GATE_WAITER), and the flags below. No wake-up is
- * lost because of two orders, all four operations seq_cst:
- *   a waiter: raises the gate, then scans the idle masks;
- *   a put:    publishes its bit in a mask, then reads the gate.
- * Whatever the interleaving, one of the two sees the other.
+ * lost because of three orders, all their operations seq_cst:
+ *   a waiter: raises the gate, then scans the masks, then the words of set bits;
+ *   a put:    makes the word IDLE, then sets its bit unless it is set, then
+ *             reads the gate;
+ *   who clears a stale bit: clears it, then reads the word, sets the bit again
+ *             when it is IDLE, then reads the gate (or holds the lock).
+ * Whatever the interleaving, one of them sees the other.
  */
 #ifndef NCP_ENGINE_ENGINE_H
 #define NCP_ENGINE_ENGINE_H
@@ -122,8 +125,7 @@ struct ncp__engine {
     /* The time, as written by the housekeeper while the pool is busy; 0: read
      * the clock. */
     _Atomic uint64_t tick_ns;
-    _Atomic uint32_t idle_limited; /* max_idle < max: puts take the lock */
-    ncp_clock_fn clock;            /* NULL: the system's */
+    ncp_clock_fn clock; /* NULL: the system's */
     void *clock_user;
     struct ncp__slots slots;
     struct ncp__idle idle __attribute__((aligned(NCP__CACHE_LINE)));
@@ -170,8 +172,8 @@ struct ncp__acts {
                         .dial_tail = NCP__NO_SLOT})
 
 int ncp__engine_init(struct ncp__engine *engine,
-                     const struct ncp__engine_limits *limits, bool fifo,
-                     uint32_t latency_window);
+                     const struct ncp__engine_limits *limits, int store,
+                     bool fifo, uint32_t latency_window);
 void ncp__engine_destroy(struct ncp__engine *engine);
 
 static inline uint64_t ncp__engine_now(const struct ncp__engine *engine)
@@ -399,8 +401,9 @@ void ncp__mark_closing_locked(struct ncp__slot *slot);
 /* The borrower of such a slot put it, and it was closed. */
 void ncp__engine_taken_back(struct ncp__engine *engine, uint32_t index,
                             struct ncp__acts *acts);
-/* A reserved slot (ncp__idle_claim_for_check) is under check. Lock held. */
-void ncp__begin_check_locked(struct ncp__slot *slot, uint64_t now_ns);
+/* A claimed slot is under check. Lock held. */
+void ncp__begin_check_locked(struct ncp__engine *engine, uint32_t index,
+                             uint64_t now_ns);
 /* A check ended: the connection is idle again or goes to be closed. False when it
  * had been overdue: it left the pool, the caller owns what is left of it. */
 bool ncp__engine_check_done(struct ncp__engine *engine, uint32_t index,
@@ -411,6 +414,9 @@ bool ncp__engine_check_done(struct ncp__engine *engine, uint32_t index,
 bool ncp__engine_check_overdue(struct ncp__engine *engine, uint32_t index,
                                bool running, uint64_t now_ns,
                                struct ncp__acts *acts);
+/* The slots of a chunk that are under check. Lock held. */
+uint64_t ncp__engine_checking_locked(const struct ncp__engine *engine,
+                                     uint32_t chunk);
 /* Counts a check of a leased connection (check_on_borrow). */
 void ncp__engine_count_check(struct ncp__engine *engine, bool healthy);
 /* Counts a lease that is flagged as leaked. */

@@ -194,10 +194,27 @@ void ncp__engine_count_leak(struct ncp__engine *engine)
     ncp__engine_unlock(engine);
 }
 
-void ncp__begin_check_locked(struct ncp__slot *slot, uint64_t now_ns)
+void ncp__begin_check_locked(struct ncp__engine *engine, uint32_t index,
+                             uint64_t now_ns)
 {
-    slot->checked_ns = now_ns;
-    set_state(slot, NCP__CHECKING);
+    ncp__engine_slot(engine, index)->checked_ns = now_ns;
+    ncp__idle_begin_check(&engine->idle, index);
+}
+
+uint64_t ncp__engine_checking_locked(const struct ncp__engine *engine,
+                                     uint32_t chunk)
+{
+    const struct ncp__chunk *looked_at = ncp__chunk_at(&engine->slots, chunk);
+    uint64_t mask =
+        engine->idle.checking == 0
+            ? 0
+            : atomic_load_explicit(&looked_at->open, memory_order_relaxed);
+    uint64_t checking = 0;
+
+    for (; mask != 0; mask &= mask - 1)
+        if (under_check(&looked_at->slots[__builtin_ctzll(mask)]))
+            checking |= mask & -mask;
+    return checking;
 }
 
 /* The owner of a checked slot lets go of it. */
@@ -209,14 +226,13 @@ static void end_check(struct ncp__engine *engine, uint32_t index, bool healthy,
                          : NCP_REASON_UNHEALTHY;
 
     slot->checked_ns = now_ns;
+    ncp__idle_end_check(&engine->idle);
     if (reason == NCP_REASON_NONE && !ncp__engine_closed(engine)) {
-        set_state(slot, NCP__IDLE);
-        ncp__idle_checked(&engine->idle, index);
+        ncp__idle_unclaim(&engine->idle, index);
         return;
     }
     if (reason == NCP_REASON_NONE)
         reason = NCP_REASON_POOL_CLOSED;
-    ncp__idle_failed(&engine->idle, index);
     ncp__begin_close_locked(engine, index, reason, now_ns, acts);
 }
 
@@ -244,7 +260,7 @@ bool ncp__engine_check_overdue(struct ncp__engine *engine, uint32_t index,
     if (ours) {
         set_state(ncp__engine_slot(engine, index),
                   running ? NCP__OVERDUE : NCP__CLOSING);
-        ncp__idle_failed(&engine->idle, index);
+        ncp__idle_end_check(&engine->idle);
         account_left(engine, index, now_ns);
         engine->out += running;
         count_check(engine, false);
@@ -345,7 +361,7 @@ void ncp__limits_changed_locked(struct ncp__engine *engine, uint64_t now_ns,
     uint64_t mask = ~(uint64_t)NCP__GATE_OVER;
 
     engine->max_idle = limited ? limits->max_idle : max;
-    atomic_store_explicit(&engine->idle_limited, limited, memory_order_seq_cst);
+    ncp__idle_count_exactly(&engine->idle, limited);
     if (limits->adaptive)
         mask &= NCP__GATE_WAITER - 1;
     atomic_store_explicit(&engine->get_mask, mask, memory_order_relaxed);
@@ -385,8 +401,7 @@ int ncp__engine_resize(struct ncp__engine *engine, uint32_t max,
 static void expire_chunk_locked(struct ncp__engine *engine, uint32_t chunk,
                                 uint64_t now_ns, struct ncp__acts *acts)
 {
-    uint64_t mask = atomic_load_explicit(
-        &ncp__chunk_at(&engine->slots, chunk)->idle, memory_order_relaxed);
+    uint64_t mask = ncp__idle_candidates(&engine->idle, chunk);
 
     for (; mask != 0; mask &= mask - 1) {
         uint32_t index =
@@ -399,7 +414,7 @@ static void expire_chunk_locked(struct ncp__engine *engine, uint32_t chunk,
         /* Owned now: what was read before may have been somebody else's. */
         int reason = ncp__engine_expired(engine, slot, now_ns, false);
         if (reason == NCP_REASON_NONE)
-            ncp__idle_publish(&engine->idle, index);
+            ncp__idle_unclaim(&engine->idle, index);
         else
             ncp__begin_close_locked(engine, index, reason, now_ns, acts);
     }
@@ -436,7 +451,6 @@ static void forget_chunk(struct ncp__engine *engine, uint32_t chunk_index,
         ncp__slots_release(&engine->slots, chunk_index * NCP__CHUNK_SLOTS + i);
     }
     atomic_store_explicit(&chunk->idle, 0, memory_order_relaxed);
-    atomic_store_explicit(&chunk->checking, 0, memory_order_relaxed);
     atomic_store_explicit(&chunk->open, 0, memory_order_relaxed);
     atomic_store_explicit(&chunk->tcp, 0, memory_order_relaxed);
     atomic_store_explicit(&chunk->udp, 0, memory_order_relaxed);
@@ -460,6 +474,7 @@ void ncp__engine_forked(struct ncp__engine *engine,
     for (uint32_t i = 0;
          engine->closed_leases != NULL && i < NCP__CLOSED_LEASES; i++)
         engine->closed_leases[i] = 0;
+    ncp__idle_forget(&engine->idle);
     engine->lines = (struct ncp__lines){.sequence = engine->lines.sequence};
     engine->open = engine->dialing = engine->creating = 0;
     engine->closing = engine->out = 0;

@@ -6,8 +6,9 @@
  * needed and freed only with the pool, so a stale lease can always be looked at.
  *
  * Who may write what: the owner of a slot writes everything in it. There is one
- * owner at a time: who reserved it (under the engine's lock), who cleared its
- * bit in an idle mask, or who won the compare-and-swap on `word`.
+ * owner at a time: who reserved it (under the engine's lock), or who won the
+ * compare-and-swap on `word`. The exceptions are hints and times, which a loser
+ * may have written: `touched_ns`, `next`, `stamp`.
  */
 #ifndef NCP_ENGINE_SLOT_H
 #define NCP_ENGINE_SLOT_H
@@ -25,18 +26,19 @@ enum {
 #define NCP__NO_SLOT UINT32_MAX
 #define NCP__GENERATION_MASK ((UINT64_C(1) << NCP__GENERATION_BITS) - 1)
 
-/* The low bits of slot.word. Only LEASED, EVICTED and TAKEN are left by a
+/* The low bits of slot.word. IDLE, LEASED, EVICTED and TAKEN are left by a
  * compare-and-swap; every other state belongs to its owner. */
 enum ncp__state {
     NCP__FREE = 0,     /* no connection */
     NCP__CREATING = 1, /* capacity reserved, a dial is in progress */
-    NCP__IDLE = 2,     /* the idle mask says whether it can be taken */
+    NCP__IDLE = 2,     /* anybody may take it */
     NCP__LEASED = 3,   /* a borrower holds the lease of this generation */
     NCP__CHECKING = 4, /* reserved for a health check; counts as idle */
     NCP__CLOSING = 5,  /* being closed by its owner */
     NCP__EVICTED = 6,  /* leaked: gone from the pool, the borrower may put it */
     NCP__TAKEN = 7,    /* closed under its borrower, who may put it */
-    NCP__OVERDUE = 8   /* gone from the pool, its checker has not returned */
+    NCP__OVERDUE = 8,  /* gone from the pool, its checker has not returned */
+    NCP__HELD = 9      /* owned for a moment: coming, going or looked at */
 };
 
 /* slot.flags: what makes a put take the long way. */
@@ -72,8 +74,8 @@ struct ncp__slot {
     uint8_t protocol;
     uint8_t ip;
     _Atomic uint8_t flags;
-    uint8_t pad;
-    _Atomic uint32_t next; /* hint: the idle slot before or after this one */
+    bool linked;           /* lock store: it is in the list; the list's mutex */
+    _Atomic uint32_t next; /* idle: the one to take after this one */
     /* cold */
     uint64_t id;
     uint64_t created_ns;
@@ -85,7 +87,7 @@ struct ncp__slot {
         struct ncp__waiter *owner; /* CREATING: whose dial it is, or NULL */
         uint64_t tag;              /* of the lease, with FLAG_TAGGED */
     } of;
-    _Atomic uint32_t stamp; /* order of returns, for the idle store */
+    _Atomic uint32_t stamp; /* order of returns; lock store: the one before */
     uint32_t gets_base;     /* gets when the connection joined, truncated */
     union {
         uint32_t slow_gets;  /* gets of this connection by hand-over */
@@ -101,17 +103,16 @@ struct ncp__slot {
 _Static_assert(sizeof(struct ncp__slot) == 2 * NCP__CACHE_LINE,
                "a slot is two cache lines");
 
-/* What the idle mask needs, one line for 64 slots. The bit is the truth: who
- * clears it owns the slot. The kind masks are hints until the slot is owned. */
+/* What the idle store needs, one line for 64 slots. All of it is hints until the
+ * slot is owned. */
 struct ncp__chunk {
-    _Atomic uint64_t idle;
-    _Atomic uint64_t checking; /* counts as idle */
-    _Atomic uint64_t open;     /* has a connection that counts */
+    _Atomic uint64_t idle; /* may be idle; clear: is not, or soon set */
+    _Atomic uint64_t open; /* has a connection that counts */
     _Atomic uint64_t tcp;
     _Atomic uint64_t udp;
     _Atomic uint64_t ipv4;
     _Atomic uint64_t ipv6;
-    uint64_t pad;
+    uint64_t pad[2];
     struct ncp__slot slots[NCP__CHUNK_SLOTS];
 } __attribute__((aligned(NCP__CACHE_LINE)));
 

@@ -3,7 +3,7 @@
 
 enum { MILLION = 1000000, TORN_READS = 4 };
 
-/* What the masks say: idle connections, those under check included. */
+/* Idle connections, those under check included. */
 struct idle_view {
     uint64_t all, tcp, udp, ipv4, ipv6;
 };
@@ -15,6 +15,20 @@ static uint64_t count_bits(uint64_t mask)
 
 /* Opening and closing take the lock, so the set of connections stands still;
  * each of them is idle or not at the moment its chunk is read. */
+static uint64_t idle_in(const struct ncp__chunk *chunk)
+{
+    uint64_t mask = atomic_load_explicit(&chunk->open, memory_order_relaxed);
+    uint64_t idle = 0;
+
+    for (; mask != 0; mask &= mask - 1) {
+        enum ncp__state state =
+            ncp__state_of(&chunk->slots[__builtin_ctzll(mask)]);
+        if (state == NCP__IDLE || state == NCP__CHECKING)
+            idle |= mask & -mask;
+    }
+    return idle;
+}
+
 static void view_idle_locked(const struct ncp__engine *engine,
                              struct idle_view *view)
 {
@@ -22,11 +36,8 @@ static void view_idle_locked(const struct ncp__engine *engine,
 
     *view = (struct idle_view){0};
     for (uint32_t i = 0; i < chunks; i++) {
-        struct ncp__chunk *chunk = ncp__chunk_at(&engine->slots, i);
-        uint64_t idle =
-            (atomic_load_explicit(&chunk->idle, memory_order_acquire) |
-             atomic_load_explicit(&chunk->checking, memory_order_relaxed)) &
-            atomic_load_explicit(&chunk->open, memory_order_relaxed);
+        const struct ncp__chunk *chunk = ncp__chunk_at(&engine->slots, i);
+        uint64_t idle = idle_in(chunk);
         view->all += count_bits(idle);
         view->tcp += count_bits(
             idle & atomic_load_explicit(&chunk->tcp, memory_order_relaxed));

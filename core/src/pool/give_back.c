@@ -1,5 +1,5 @@
 /* The ways in which a lease ends: put, discard, detach, close by the holder. */
-#include "pool/pool.h"
+#include "pool/quick.h"
 
 /* A lease that had been taken away, or is none. */
 static int put_odd(ncp_pool *pool, ncp_lease lease, uint32_t index, int status)
@@ -61,23 +61,12 @@ static int return_work(ncp_pool *pool, uint32_t index)
     return NCP_OK;
 }
 
-/* A pool that is used much gets its time from the housekeeper. */
-static inline uint64_t put_time(ncp_pool *pool)
-{
-    const struct ncp__engine *engine = &pool->engine;
-
-    if (NCP__UNLIKELY(
-            atomic_load_explicit(&engine->tick_ns, memory_order_relaxed) == 0))
-        ncp__tick_wanted(pool);
-    return ncp__engine_now_coarse(engine);
-}
-
 static int put_owned(ncp_pool *pool, uint32_t index)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__acts acts = NCP__NO_ACTS;
-    uint64_t now_ns = put_time(pool);
+    uint64_t now_ns = ncp__put_time(pool);
     int reason = ncp__engine_expired(engine, slot, now_ns, true);
 
     if (NCP__UNLIKELY(ncp__engine_closed(engine)))
@@ -105,7 +94,7 @@ static int put_closing(ncp_pool *pool, ncp_lease lease)
 
     ncp__pool_hold(pool);
     (void)ncp__pull_drop_check(pool, lease, NCP_ECANCELED);
-    int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__IDLE, &index);
+    int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__HELD, &index);
     rc =
         rc == NCP_OK ? put_owned(pool, index) : put_odd(pool, lease, index, rc);
     ncp__pool_settle(pool);
@@ -113,20 +102,36 @@ static int put_closing(ncp_pool *pool, ncp_lease lease)
     return rc;
 }
 
-int ncp_pool_put(ncp_pool *pool, ncp_lease lease)
+void ncp__put_serve(ncp_pool *pool)
+{
+    struct ncp__acts acts = NCP__NO_ACTS;
+
+    ncp__engine_serve(&pool->engine, ncp__engine_now(&pool->engine), &acts);
+    (void)ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+}
+
+static int put(ncp_pool *pool, ncp_lease lease)
 {
     uint32_t index;
 
-    if (NCP__UNLIKELY(pool == NULL))
-        return NCP_EINVALIDCONN;
     if (NCP__UNLIKELY(ncp__engine_closed(&pool->engine)))
         return put_closing(pool, lease);
     if (NCP__UNLIKELY((pool->borrow_work & NCP__BORROW_ASK) != 0))
         (void)ncp__pull_drop_check(pool, lease, NCP_ECANCELED);
-    int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__IDLE, &index);
+    int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__HELD, &index);
     if (NCP__UNLIKELY(rc != NCP_OK))
         return put_odd(pool, lease, index, rc);
     return put_owned(pool, index);
+}
+
+int ncp_pool_put(ncp_pool *pool, ncp_lease lease)
+{
+    if (NCP__UNLIKELY(pool == NULL))
+        return NCP_EINVALIDCONN;
+    if (NCP__LIKELY(
+            ncp__quick_put(pool, ncp__idle_home(&pool->engine.idle), lease)))
+        return NCP_OK;
+    return put(pool, lease);
 }
 
 static int discard(ncp_pool *pool, ncp_lease lease, int reason)

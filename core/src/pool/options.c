@@ -38,6 +38,8 @@ static const char *const option_dial_policies[] = {
 };
 static const char *const option_stores[] = {
     [NCP_STORE_LOCKFREE] = "lockfree",
+    [NCP_STORE_LOCK] = "lock",
+    [NCP_STORE_SHARDED] = "sharded",
 };
 static const char *const option_log_levels[] = {
     [NCP_LOG_OFF] = "off",   [NCP_LOG_ERROR] = "error", [NCP_LOG_WARN] = "warn",
@@ -260,7 +262,9 @@ static const struct ncp__option_row option_rows[NCP__OPTION_END] = {
         "waited 1ms)"),
     [NCP_OPTION_STORE] = OPTION_ENUM("store", OPTION_FIXED, NCP_STORE_LOCKFREE,
                                      NCP_STORE_LOCKFREE, option_stores,
-                                     "how idle connections are kept: lockfree"),
+                                     "how idle connections are kept: lockfree, "
+                                     "lock (a mutex and a list) or sharded (a "
+                                     "chain for each of a few threads)"),
     [NCP_OPTION_MAX_WAITERS] = OPTION_INT_0(
         "max_waiters", OPTION_LIVE, "callers", 0, 0, 10 * OPTION_COUNT,
         "unlimited", "how many callers may wait at the same time"),

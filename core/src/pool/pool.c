@@ -196,6 +196,18 @@ static void choose_work(ncp_pool *pool)
         pool->return_work |= NCP__RETURN_BLOCKING;
 }
 
+/* Stale datagrams are dropped on the long way. */
+static void choose_quick(ncp_pool *pool)
+{
+    pool->quick_stop = NCP__FLAG_UNHEALTHY;
+    if ((pool->borrow_work & NCP__BORROW_DRAIN) != 0)
+        pool->quick_stop |= NCP__FLAG_DATAGRAM;
+    if ((pool->borrow_work & ~NCP__BORROW_DRAIN) == 0)
+        pool->quick |= NCP__QUICK_GET;
+    if (pool->return_work == 0 && (pool->borrow_work & NCP__BORROW_ASK) == 0)
+        pool->quick |= NCP__QUICK_PUT;
+}
+
 /* A dialer for the target, unless the user has one of his own. */
 static int choose_dialer(ncp_pool *pool)
 {
@@ -234,10 +246,10 @@ static int init_engine(ncp_pool *pool)
         engine->clock = pool->config.clock->fn.clock;
         engine->clock_user = pool->config.clock->user;
     }
-    int rc = ncp__engine_init(engine, &limits,
-                              ncp__pool_num(pool, NCP_OPTION_IDLE_ORDER) ==
-                                  NCP_IDLE_FIFO,
-                              count_of(pool, NCP_OPTION_LATENCY_SAMPLES));
+    int rc = ncp__engine_init(
+        engine, &limits, (int)ncp__pool_num(pool, NCP_OPTION_STORE),
+        ncp__pool_num(pool, NCP_OPTION_IDLE_ORDER) == NCP_IDLE_FIFO,
+        count_of(pool, NCP_OPTION_LATENCY_SAMPLES));
     if (rc != NCP_OK)
         return rc;
     apply_gatekeeper(pool);
@@ -330,6 +342,7 @@ int ncp_pool_new(ncp_config *config, ncp_pool **out)
     atomic_init(&pool->get_timeout_ms,
                 ncp__pool_num(pool, NCP_OPTION_GET_TIMEOUT));
     choose_work(pool);
+    choose_quick(pool);
     ncp__service_set_ticks(pool, is_coarse(pool));
     ncp__upkeep_plan(pool, ncp__engine_now(&pool->engine));
     ncp__registry_add(pool);

@@ -34,6 +34,9 @@ enum { NCP__MAX_CHECKS = 10 };
 /* pool.return_work: what a put does before it lets go of one. */
 enum { NCP__RETURN_HOOK = 1, NCP__RETURN_BLOCKING = 2 };
 
+/* pool.quick: what may go the shortest way (quick.h). */
+enum { NCP__QUICK_GET = 1, NCP__QUICK_PUT = 2 };
+
 struct ncp__tickets;
 struct ncp__stacks;
 struct ncp__host;
@@ -43,6 +46,8 @@ struct ncp_pool {
     _Atomic int64_t get_timeout_ms;
     uint8_t borrow_work;
     uint8_t return_work;
+    uint8_t quick;
+    uint8_t quick_stop; /* flags of a slot that is not lent the shortest way */
     bool pull;
     bool derives_cleanup, derives_leak; /* intervals follow the timeouts */
     bool accepts; /* by itself: server mode without an acceptor */
@@ -307,6 +312,8 @@ void ncp__get_reject(ncp_pool *pool, uint32_t index, int reason);
 
 /* ----------------------------------------------------------- give_back.c */
 
+/* After a put that has made its connection idle: serves who waits. */
+void ncp__put_serve(ncp_pool *pool);
 /* Ends a lease by closing its connection, for a reason. */
 int ncp__lease_discard(ncp_pool *pool, ncp_lease lease, int reason);
 

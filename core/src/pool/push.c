@@ -1,5 +1,5 @@
 /* The push driver: get and put of C programs and threads. */
-#include "pool/pool.h"
+#include "pool/quick.h"
 
 enum { SPINS = 100 };
 
@@ -119,18 +119,11 @@ void ncp__get_mark(ncp_pool *pool, uint32_t index, uint64_t tag)
 /* -------------------------------------------------------------------- latency */
 
 /* One fast get in NCP__LATENCY_EVERY is timed. The first of a thread is. */
-static _Thread_local uint32_t gets_of_thread
-    __attribute__((tls_model("initial-exec")));
-
-static inline bool is_sampled(const ncp_pool *pool)
-{
-    return pool->engine.latency != NULL &&
-           gets_of_thread++ % NCP__LATENCY_EVERY == 0;
-}
-
 bool ncp__get_sampled(const ncp_pool *pool)
 {
-    return is_sampled(pool);
+    ncp__thread_enroll();
+    return ncp__thread.gets++ % NCP__LATENCY_EVERY == 0 &&
+           pool->engine.latency != NULL;
 }
 
 void ncp__get_record(ncp_pool *pool, uint64_t since_ns, uint32_t weight)
@@ -400,11 +393,11 @@ static int get_with_work(ncp_pool *pool, uint32_t index, struct get *get,
     return NCP_OK;
 }
 
-static inline int get(ncp_pool *pool, struct get *get, ncp_lease *out)
+static int get(ncp_pool *pool, struct get *get, ncp_lease *out)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__acts acts = NCP__NO_ACTS;
-    uint64_t since_ns = is_sampled(pool) ? ncp__engine_now(engine) : 0;
+    uint64_t since_ns = ncp__get_sampled(pool) ? ncp__engine_now(engine) : 0;
     uint32_t index = ncp__engine_fast_get(
         engine, get->protocol, get->ip, ncp__engine_now_coarse(engine), &acts);
 
@@ -434,7 +427,7 @@ int ncp__want_check(int protocol, int ip)
 }
 
 /* `*out` is 0. */
-static inline int answer(ncp_pool *pool, struct get *request, ncp_lease *out)
+static int answer(ncp_pool *pool, struct get *request, ncp_lease *out)
 {
     if (NCP__UNLIKELY(pool == NULL))
         return NCP_EINVAL;
@@ -460,6 +453,15 @@ int ncp_pool_get_ex(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
     return answer(pool, &request, out);
 }
 
+/* Any connection, now, from a pool of the push driver; 0 when that takes longer. */
+static inline ncp_lease quick(ncp_pool *pool)
+{
+    if (NCP__UNLIKELY(pool == NULL || pool->pull))
+        return 0;
+    return ncp__quick_get(pool, ncp__idle_home(&pool->engine.idle),
+                          &ncp__thread.gets);
+}
+
 int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
                     ncp_cancel *cancel, uint64_t tag, ncp_event *out)
 {
@@ -469,7 +471,13 @@ int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
     if (NCP__UNLIKELY(out == NULL))
         return NCP_EINVAL;
     ncp__event_clear(out, pool);
-    out->status = answer(pool, &request, &lease);
+    if (protocol == NCP_PROTOCOL_UNKNOWN && ip == NCP_IP_UNKNOWN &&
+        cancel == NULL)
+        lease = quick(pool);
+    if (NCP__LIKELY(lease != 0))
+        set_tag(ncp__engine_slot(&pool->engine, ncp__token_index(lease)), tag);
+    else
+        out->status = answer(pool, &request, &lease);
     out->tag = tag;
     if (NCP__UNLIKELY(out->status != NCP_OK)) {
         out->code = request.code;
@@ -482,6 +490,12 @@ int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
 
 int ncp_pool_get(ncp_pool *pool, ncp_lease *out)
 {
+    ncp_lease lease = NCP__LIKELY(out != NULL) ? quick(pool) : 0;
+
+    if (NCP__LIKELY(lease != 0)) {
+        *out = lease;
+        return NCP_OK;
+    }
     return ncp_pool_get_ex(pool, NCP_PROTOCOL_UNKNOWN, NCP_IP_UNKNOWN,
                            NCP_TIMEOUT_DEFAULT, NULL, 0, out);
 }

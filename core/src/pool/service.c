@@ -291,8 +291,7 @@ static ncp_pool *next_due_locked(uint64_t now_ns, uint64_t *next_ns)
 static uint64_t tick(ncp_pool *pool, uint64_t now_ns)
 {
     struct ncp__engine *engine = &pool->engine;
-    uint32_t order =
-        atomic_load_explicit(&engine->idle.order, memory_order_relaxed);
+    uint32_t order = ncp__idle_puts(&engine->idle);
 
     if (!atomic_load_explicit(&pool->ticks, memory_order_relaxed))
         return NCP__NEVER;
@@ -319,11 +318,9 @@ void ncp__service_set_ticks(ncp_pool *pool, bool on)
 
 void ncp__tick_wanted(ncp_pool *pool)
 {
-    uint32_t order =
-        atomic_load_explicit(&pool->engine.idle.order, memory_order_relaxed);
-
     if (atomic_load_explicit(&pool->ticks, memory_order_relaxed) &&
-        order % PUTS_BEFORE_TICKS == PUTS_BEFORE_TICKS - 1)
+        ncp__idle_puts(&pool->engine.idle) % PUTS_BEFORE_TICKS ==
+            PUTS_BEFORE_TICKS - 1)
         ncp__service_kick();
 }
 

@@ -32,21 +32,21 @@ static uint32_t reserve_due(ncp_pool *pool, uint32_t chunk, uint64_t now_ns,
     uint32_t count = 0;
 
     ncp__engine_lock(engine);
-    uint64_t mask = atomic_load_explicit(
-        &ncp__chunk_at(&engine->slots, chunk)->idle, memory_order_relaxed);
+    uint64_t mask = ncp__idle_candidates(&engine->idle, chunk);
+
     for (; mask != 0; mask &= mask - 1) {
         uint32_t index =
             chunk * NCP__CHUNK_SLOTS + (uint32_t)__builtin_ctzll(mask);
-        struct ncp__slot *slot = ncp__engine_slot(engine, index);
-        if (!ncp__idle_claim_for_check(&engine->idle, index))
+        const struct ncp__slot *slot = ncp__engine_slot(engine, index);
+        if (!ncp__idle_claim(&engine->idle, index))
             continue;
         uint64_t due_ns = check_due(pool, slot);
         if (now_ns >= due_ns && count < room) {
-            ncp__begin_check_locked(slot, now_ns);
+            ncp__begin_check_locked(engine, index, now_ns);
             reserved[count++] = index;
             continue;
         }
-        ncp__idle_checked(&engine->idle, index);
+        ncp__idle_unclaim(&engine->idle, index);
         pool->next_check_ns = earlier(pool->next_check_ns, due_ns);
     }
     if (checked_elsewhere(pool))
@@ -181,11 +181,10 @@ static uint64_t overdue_in(ncp_pool *pool, uint32_t chunk, uint64_t now_ns,
 
     *overdue = 0;
     ncp__engine_lock(engine);
-    uint64_t mask = atomic_load_explicit(
-        &ncp__chunk_at(&engine->slots, chunk)->checking, memory_order_relaxed);
+    uint64_t mask = ncp__engine_checking_locked(engine, chunk);
     for (; mask != 0; mask &= mask - 1) {
         uint64_t bit = mask & -mask;
-        struct ncp__slot *slot = ncp__engine_slot(
+        const struct ncp__slot *slot = ncp__engine_slot(
             engine, chunk * NCP__CHUNK_SLOTS + (uint32_t)__builtin_ctzll(mask));
         uint64_t end_ns = slot->checked_ns + timeout_ns;
         if (now_ns > end_ns)

@@ -55,6 +55,8 @@ return {
     NCP_DIAL_WAIT = 2,
     -- enum ncp_store
     NCP_STORE_LOCKFREE = 0,
+    NCP_STORE_LOCK = 1,
+    NCP_STORE_SHARDED = 2,
     -- enum ncp_log_level
     NCP_LOG_OFF = 0,
     NCP_LOG_ERROR = 1,

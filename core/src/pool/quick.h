@@ -1,0 +1,54 @@
+/*
+ * The shortest way of a get and of a put, for every driver: no hook, no check, no
+ * sample of the latency, nobody waits. 0 or false: nothing was done, go the long
+ * way.
+ */
+#ifndef NCP_POOL_QUICK_H
+#define NCP_POOL_QUICK_H
+
+#include "engine/fast.h"
+#include "pool/pool.h"
+
+/* A connection at once, if nothing has to be done to it: its lease. One get in
+ * NCP__LATENCY_EVERY goes the long way, where its time is taken; `gets` counts
+ * them for a thread or a tap. */
+static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
+                                       uint32_t *gets)
+{
+    struct ncp__engine *engine = &pool->engine;
+
+    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_GET) == 0 ||
+                      *gets % NCP__LATENCY_EVERY == 0 ||
+                      atomic_load_explicit(&engine->idle.quick,
+                                           memory_order_relaxed) == 0))
+        return 0;
+    ncp_lease lease = ncp__fast_get(engine, shard, pool->quick_stop,
+                                    ncp__engine_now_coarse(engine));
+    *gets += lease != 0;
+    return lease;
+}
+
+/* A pool that is used much gets its time from the housekeeper. */
+static inline uint64_t ncp__put_time(ncp_pool *pool)
+{
+    const struct ncp__engine *engine = &pool->engine;
+
+    if (NCP__UNLIKELY(
+            atomic_load_explicit(&engine->tick_ns, memory_order_relaxed) == 0))
+        ncp__tick_wanted(pool);
+    return ncp__engine_now_coarse(engine);
+}
+
+static inline bool ncp__quick_put(ncp_pool *pool, struct ncp__shard *shard,
+                                  ncp_lease lease)
+{
+    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_PUT) == 0))
+        return false;
+    enum ncp__fast_put put =
+        ncp__fast_put(&pool->engine, shard, lease, ncp__put_time(pool));
+    if (NCP__UNLIKELY(put == NCP__PUT_SERVE))
+        ncp__put_serve(pool);
+    return put != NCP__PUT_NOT;
+}
+
+#endif

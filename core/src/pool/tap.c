@@ -1,0 +1,68 @@
+/* Taps: a thread's own handle of a pool. */
+#include "pool/quick.h"
+
+struct ncp_tap {
+    ncp_pool *pool;
+    struct ncp__shard *shard;
+    uint32_t gets;
+};
+
+/* Taps are spread over the shards as threads are. */
+static struct ncp__shard *shard_for_tap(ncp_pool *pool)
+{
+    static _Atomic uint32_t taps;
+    const struct ncp__idle *idle = &pool->engine.idle;
+    uint32_t number = atomic_fetch_add_explicit(&taps, 1, memory_order_relaxed);
+
+    return &idle->shards[number & idle->shard_mask];
+}
+
+int ncp_tap_new(ncp_pool *pool, ncp_tap **out)
+{
+    if (out == NULL)
+        return NCP_EINVAL;
+    *out = NULL;
+    if (pool == NULL)
+        return NCP_EINVAL;
+    if (pool->pull)
+        return NCP_ESTATE;
+    ncp_tap *tap = ncp__alloc(sizeof(*tap));
+    if (tap == NULL)
+        return NCP_ENOMEM;
+    tap->pool = ncp_pool_ref(pool);
+    if (tap->pool == NULL) {
+        ncp__free(tap);
+        return NCP_ECLOSED;
+    }
+    tap->shard = shard_for_tap(pool);
+    *out = tap;
+    return NCP_OK;
+}
+
+void ncp_tap_free(ncp_tap *tap)
+{
+    if (tap == NULL)
+        return;
+    ncp_pool_free(tap->pool);
+    ncp__free(tap);
+}
+
+int ncp_tap_get(ncp_tap *tap, ncp_lease *out)
+{
+    if (NCP__UNLIKELY(tap == NULL || out == NULL))
+        return NCP_EINVAL;
+    *out = ncp__quick_get(tap->pool, tap->shard, &tap->gets);
+    if (NCP__LIKELY(*out != 0))
+        return NCP_OK;
+    tap->gets += tap->gets % NCP__LATENCY_EVERY == 0;
+    return ncp_pool_get(tap->pool, out);
+}
+
+int ncp_tap_put(ncp_tap *tap, ncp_lease lease)
+{
+    if (NCP__UNLIKELY(tap == NULL))
+        return NCP_EINVAL;
+    if (NCP__LIKELY(ncp__quick_put(tap->pool, tap->shard, lease)))
+        return NCP_OK;
+    return ncp_pool_put(tap->pool, lease);
+}
