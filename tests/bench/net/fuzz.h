@@ -1,0 +1,34 @@
+/* What both runs of the mixed fuzz share: its crew and its payloads. */
+#ifndef BENCH_NET_FUZZ_H
+#define BENCH_NET_FUZZ_H
+
+#include "net.h"
+
+enum {
+    FUZZ_TCP = 20,
+    FUZZ_UDP = 15,
+    FUZZ_MIXED = 10,
+    FUZZ_FEATURE = 5,
+    FUZZ_THREADS = FUZZ_TCP + FUZZ_UDP + FUZZ_MIXED + FUZZ_FEATURE
+};
+
+static const struct bounds FUZZ_BOUNDS = {.max = 100, .min = 10, .idle = 50};
+
+enum role { ROLE_TCP, ROLE_UDP, ROLE_MIXED, ROLE_FEATURE };
+
+/* The role of a thread; `out` is its number among those with that role. */
+enum role fuzz_role(int thread, int *out);
+
+/* Ten patterns that take turns; the sixth is larger than a datagram can be. */
+enum { FUZZ_PATTERNS = 10, FUZZ_PAYLOAD_MAX = 65535 };
+
+size_t fuzz_payload_size(unsigned pattern);
+void fuzz_payload_fill(unsigned pattern, char *payload);
+
+/* Runs `body` in a process of its own, so that a crash is something that can be
+ * counted; whether it crashed. Its results are in memory that both processes
+ * have, from fuzz_shared(). */
+bool fuzz_supervised(void (*body)(void *), void *user, int *exit_code);
+void *fuzz_shared(size_t size);
+
+#endif
