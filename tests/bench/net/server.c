@@ -49,33 +49,49 @@ static int bound(int type, uint16_t *port)
     return fd;
 }
 
-static void add(int epoll, enum kind kind, int fd)
+static void watch(int epoll, int operation, struct end *end, uint32_t events)
 {
-    struct end *end = calloc(1, sizeof *end);
-    struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = end}};
+    struct epoll_event event = {.events = events, .data = {.ptr = end}};
 
-    bench_require(end != NULL, "no memory");
-    *end = (struct end){.kind = kind, .fd = fd};
-    bench_require(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0,
+    bench_require(epoll_ctl(epoll, operation, end->fd, &event) == 0,
                   "epoll_ctl failed");
 }
 
-/* What the server hears on; the ports are known when this returns. */
-static int listen_on_all(struct echo *echo)
+static void add(int epoll, struct end *end, enum kind kind, int fd)
 {
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    *end = (struct end){.kind = kind, .fd = fd};
+    watch(epoll, EPOLL_CTL_ADD, end, EPOLLIN);
+}
+
+/* What the server hears on before anybody connects. */
+struct ears {
+    int epoll;
+    struct end listeners[ECHO_TCP_PORTS], datagrams, lifeline;
+};
+
+/* The ports are known when this returns. */
+static void listen_on_all(struct ears *ears, struct echo *echo)
+{
     const int size = UDP_BUFFER;
 
-    bench_require(epoll >= 0, "no epoll");
+    ears->epoll = epoll_create1(EPOLL_CLOEXEC);
+    bench_require(ears->epoll >= 0, "no epoll");
     for (int i = 0; i < ECHO_TCP_PORTS; i++) {
         int fd = bound(SOCK_STREAM | SOCK_NONBLOCK, &echo->tcp_ports[i]);
         bench_require(listen(fd, BACKLOG) == 0, "no listener");
-        add(epoll, LISTENER, fd);
+        add(ears->epoll, &ears->listeners[i], LISTENER, fd);
     }
     int fd = bound(SOCK_DGRAM, &echo->udp_port);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    add(epoll, DATAGRAMS, fd);
-    return epoll;
+    add(ears->epoll, &ears->datagrams, DATAGRAMS, fd);
+}
+
+static void stop_listening(const struct ears *ears)
+{
+    for (int i = 0; i < ECHO_TCP_PORTS; i++)
+        close(ears->listeners[i].fd);
+    close(ears->datagrams.fd);
+    close(ears->epoll);
 }
 
 /* -------------------------------------------------------------------- serving */
@@ -88,7 +104,7 @@ static void welcome(int epoll, int listener)
     if (fd < 0)
         return;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    add(epoll, STREAM, fd);
+    add(epoll, bench_alloc(sizeof(struct end)), STREAM, fd);
 }
 
 static void answer_datagrams(int fd)
@@ -113,14 +129,6 @@ static void leave(struct end *end)
     free(end);
 }
 
-static void listen_for(int epoll, struct end *end, uint32_t events)
-{
-    struct epoll_event event = {.events = events, .data = {.ptr = end}};
-
-    bench_require(epoll_ctl(epoll, EPOLL_CTL_MOD, end->fd, &event) == 0,
-                  "epoll_ctl failed");
-}
-
 /* Sends what is left; false when the connection is over. */
 static bool send_rest(struct end *end)
 {
@@ -142,8 +150,7 @@ static bool answer(int epoll, struct end *end)
 
     if (!was_behind) {
         if (end->buffer == NULL)
-            end->buffer = malloc(BUFFER_SIZE);
-        bench_require(end->buffer != NULL, "no memory");
+            end->buffer = bench_alloc(BUFFER_SIZE);
         ssize_t got = recv(end->fd, end->buffer, BUFFER_SIZE, 0);
         if (got <= 0)
             return got < 0 && errno == EAGAIN;
@@ -154,7 +161,7 @@ static bool answer(int epoll, struct end *end)
         return false;
     bool is_behind = end->from < end->to;
     if (is_behind != was_behind)
-        listen_for(epoll, end, is_behind ? EPOLLOUT : EPOLLIN);
+        watch(epoll, EPOLL_CTL_MOD, end, is_behind ? EPOLLOUT : EPOLLIN);
     return true;
 }
 
@@ -191,21 +198,23 @@ static _Noreturn void serve(int epoll)
 
 void echo_start(struct echo *echo)
 {
-    int epoll = listen_on_all(echo);
+    struct ears ears;
     pid_t parent = getpid();
 
+    listen_on_all(&ears, echo);
     fflush(NULL);
     pid_t process = fork();
     bench_require(process >= 0, "no process for the echo server");
     if (process > 0) {
         echo->process =
             process; /* not before: `echo` may be in shared memory */
-        return; /* the listeners stay open here too: their ports are reserved */
+        stop_listening(&ears);
+        return;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(0);
-    serve(epoll);
+    serve(ears.epoll);
 }
 
 void echo_stop(const struct echo *echo)
@@ -217,12 +226,13 @@ void echo_stop(const struct echo *echo)
 int echo_main(void)
 {
     struct echo echo;
-    int epoll = listen_on_all(&echo);
+    struct ears ears;
 
-    add(epoll, LIFELINE, STDIN_FILENO);
+    listen_on_all(&ears, &echo);
+    add(ears.epoll, &ears.lifeline, LIFELINE, STDIN_FILENO);
     for (int i = 0; i < ECHO_TCP_PORTS; i++)
         printf("%d ", echo.tcp_ports[i]);
     printf("%d\n", echo.udp_port);
     fflush(stdout);
-    serve(epoll);
+    serve(ears.epoll);
 }
