@@ -242,11 +242,20 @@ fn spike<P: Blocking>(arguments: &Arguments, report: &mut Report) {
     let begin = Instant::now();
     join(callers);
     let took = begin.elapsed();
-    thread::sleep(arguments.dial * 2);
+    settle(&options, arguments.dial * 2);
     let calls = arguments.callers as u64;
     report.set("ns_per_op", per(took, calls));
     report.set("ops", calls);
     report.set("total_ms", took.as_secs_f64() * 1e3);
     report.ledger(&options);
     report.set("peak", options.ledger.peak());
+}
+
+/// Waits until no dial has come to its end for so long.
+fn settle(options: &Options, time: Duration) {
+    let mut before = usize::MAX;
+    while before != options.ledger.opened() {
+        before = options.ledger.opened();
+        thread::sleep(time);
+    }
 }

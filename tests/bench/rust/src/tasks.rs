@@ -270,13 +270,22 @@ async fn spike<P: Tasks>(arguments: &Arguments, report: &mut Report) {
     let begin = Instant::now();
     join(callers).await;
     let took = begin.elapsed();
-    tokio::time::sleep(arguments.dial * 2).await;
+    settle(&options, arguments.dial * 2).await;
     let calls = arguments.callers as u64;
     report.set("ns_per_op", per(took, calls));
     report.set("ops", calls);
     report.set("total_ms", took.as_secs_f64() * 1e3);
     report.ledger(&options);
     report.set("peak", options.ledger.peak());
+}
+
+/// Waits until no dial has come to its end for so long.
+async fn settle(options: &Options, time: Duration) {
+    let mut before = usize::MAX;
+    while before != options.ledger.opened() {
+        before = options.ledger.opened();
+        tokio::time::sleep(time).await;
+    }
 }
 
 /// Opens the first connections; dials that take their time go on at once.
