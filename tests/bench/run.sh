@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Builds in release mode and measures: bash tests/bench/run.sh [--quick]
-# [--json FILE]. NCP_BUILD_DIR says where to build; build/bench when not set.
+# Lets netconnpool and its rivals take turns: bash tests/bench/run.sh [--quick]
+# [--only CASE,...] [--json FILE] [--markdown FILE] [--plots FOLDER]
+# NCP_BUILD_DIR says where to build; build/bench when not set. What it prints is
+# explained in docs/benchmarks.md.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/lib/packages.sh
-. tests/lib/packages.sh
-# shellcheck source=examples/lib.sh
-. examples/lib.sh
+. "$here/../lib/packages.sh"
 
 ncp_install_packages build-essential cmake:cmake ninja-build:ninja \
-    pkg-config:pkg-config libcmocka-dev
-build=${NCP_BUILD_DIR:-build/bench}
-ncp_build "$build" ncp-bench -- -DNCP_BUILD_TESTS=ON
-echo
-exec "$build/tests/bench/ncp-bench" "$@"
+    pkg-config:pkg-config libcmocka-dev python3:python3
+# A rival that cannot be had is shown as missing; the others run.
+for rival in libapr1-dev libaprutil1-dev libglib2.0-dev; do
+    ncp_install_packages "$rival" || echo "not to be had: $rival" >&2
+done
+exec /usr/bin/python3 -B "$here/bench.py" "$@"

@@ -79,7 +79,8 @@ uint64_t dials_open(void);
 void dials_close(uint64_t connection);
 
 extern const struct subject subject_lockfree, subject_lock, subject_sharded,
-    subject_adaptive, subject_no_stats, subject_separate, subject_threads;
+    subject_tap, subject_sharded_tap, subject_adaptive, subject_no_stats,
+    subject_separate, subject_threads;
 extern const struct subject subject_sockets, subject_sockets_by_hand;
 extern const struct subject subject_mutex, subject_mutex_twice, subject_clock;
 extern const struct subject subject_textbook, subject_apr, subject_glib;

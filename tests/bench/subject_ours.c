@@ -148,6 +148,61 @@ const struct subject subject_no_stats = {.name = "netconnpool/no-stats",
                                          .variant = &no_stats,
                                          OURS};
 
+/* ------------------------------------------------------------------- by a tap */
+
+static void *join_tap(void *pool)
+{
+    ncp_tap *tap;
+    bench_require(ncp_tap_new(pool, &tap) == NCP_OK, "no tap");
+    return tap;
+}
+
+static void leave_tap(void *tap)
+{
+    ncp_tap_free(tap);
+}
+
+static uint64_t get_by_tap(void *tap)
+{
+    ncp_lease lease;
+    int status = ncp_tap_get(tap, &lease);
+    bench_require(status == NCP_OK || status == NCP_ETIMEOUT, "get failed");
+    return lease;
+}
+
+static void put_by_tap(void *tap, uint64_t lease)
+{
+    bench_require(ncp_tap_put(tap, lease) == NCP_OK, "put failed");
+}
+
+static void pairs_by_tap(void *tap, uint64_t operations)
+{
+    ncp_lease lease;
+    for (uint64_t i = 0; i < operations; i++) {
+        bench_require(ncp_tap_get(tap, &lease) == NCP_OK, "get failed");
+        bench_require(ncp_tap_put(tap, lease) == NCP_OK, "put failed");
+    }
+}
+
+#define BY_TAP                                                                 \
+    .version = ncp_version_text, .open = open_pool, .close = close_pool,       \
+    .join = join_tap, .leave = leave_tap, .get = get_by_tap,                   \
+    .put = put_by_tap, .pairs = pairs_by_tap
+
+const struct subject subject_tap = {.name = "netconnpool/tap",
+                                    .notes = "a tap for each thread",
+                                    .cases = CASE_UNCONTENDED | CASE_THREADS,
+                                    .variant = &lockfree,
+                                    BY_TAP};
+const struct subject subject_sharded_tap = {.name = "netconnpool/sharded-tap",
+                                            .notes = "a tap for each thread",
+                                            .cases =
+                                                CASE_UNCONTENDED | CASE_THREADS,
+                                            .variant = &sharded,
+                                            BY_TAP};
+
+/* -------------------------------------------------------- in other places too */
+
 /* A thread for every waiter, as its rivals have it. */
 const struct subject subject_threads = {.name = "netconnpool/threads",
                                         .cases = CASE_WAITERS,

@@ -4,6 +4,8 @@ const struct subject *const subjects[] = {
     &subject_lockfree,
     &subject_lock,
     &subject_sharded,
+    &subject_tap,
+    &subject_sharded_tap,
     &subject_adaptive,
     &subject_no_stats,
     &subject_separate,

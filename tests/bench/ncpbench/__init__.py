@@ -1,0 +1,1 @@
+"""Lets pools compete: the orchestrator behind tests/bench/bench.py."""
