@@ -68,6 +68,9 @@ static inline void ncp__relax(void)
 #endif
 }
 
+/* How many processors there are; at least 1. */
+uint32_t ncp__processors(void);
+
 /* CLOCK_MONOTONIC in nanoseconds, and the cheap one that lags by a few ms. */
 uint64_t ncp__monotonic_ns(void);
 uint64_t ncp__monotonic_coarse_ns(void);
@@ -79,6 +82,7 @@ uint64_t ncp__monotonic_coarse_ns(void);
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ------------------------------------------------------------------ assert */
 
@@ -192,6 +196,15 @@ uint64_t ncp__monotonic_coarse_ns(void)
 #endif
 }
 
+/* ------------------------------------------------------------------ processors */
+
+uint32_t ncp__processors(void)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return online < 1 ? 1 : (uint32_t)online;
+}
+
 /* --------------------------------------------------------- engine/dial.c */
 
 /* engine/gatekeeper.h */
@@ -255,8 +268,9 @@ uint64_t ncp__random_below(uint64_t *state, uint64_t bound);
  * needed and freed only with the pool, so a stale lease can always be looked at.
  *
  * Who may write what: the owner of a slot writes everything in it. There is one
- * owner at a time: who reserved it (under the engine's lock), who cleared its
- * bit in an idle mask, or who won the compare-and-swap on `word`.
+ * owner at a time: who reserved it (under the engine's lock), or who won the
+ * compare-and-swap on `word`. The exceptions are hints and times, which a loser
+ * may have written: `touched_ns`, `next`, `stamp`.
  */
 #ifndef NCP_ENGINE_SLOT_H
 #define NCP_ENGINE_SLOT_H
@@ -273,18 +287,19 @@ enum {
 #define NCP__NO_SLOT UINT32_MAX
 #define NCP__GENERATION_MASK ((UINT64_C(1) << NCP__GENERATION_BITS) - 1)
 
-/* The low bits of slot.word. Only LEASED, EVICTED and TAKEN are left by a
+/* The low bits of slot.word. IDLE, LEASED, EVICTED and TAKEN are left by a
  * compare-and-swap; every other state belongs to its owner. */
 enum ncp__state {
     NCP__FREE = 0,     /* no connection */
     NCP__CREATING = 1, /* capacity reserved, a dial is in progress */
-    NCP__IDLE = 2,     /* the idle mask says whether it can be taken */
+    NCP__IDLE = 2,     /* anybody may take it */
     NCP__LEASED = 3,   /* a borrower holds the lease of this generation */
     NCP__CHECKING = 4, /* reserved for a health check; counts as idle */
     NCP__CLOSING = 5,  /* being closed by its owner */
     NCP__EVICTED = 6,  /* leaked: gone from the pool, the borrower may put it */
     NCP__TAKEN = 7,    /* closed under its borrower, who may put it */
-    NCP__OVERDUE = 8   /* gone from the pool, its checker has not returned */
+    NCP__OVERDUE = 8,  /* gone from the pool, its checker has not returned */
+    NCP__HELD = 9      /* owned for a moment: coming, going or looked at */
 };
 
 /* slot.flags: what makes a put take the long way. */
@@ -320,8 +335,8 @@ struct ncp__slot {
     uint8_t protocol;
     uint8_t ip;
     _Atomic uint8_t flags;
-    uint8_t pad;
-    _Atomic uint32_t next; /* hint: the idle slot before or after this one */
+    bool linked;           /* lock store: it is in the list; the list's mutex */
+    _Atomic uint32_t next; /* idle: the one to take after this one */
     /* cold */
     uint64_t id;
     uint64_t created_ns;
@@ -333,7 +348,7 @@ struct ncp__slot {
         struct ncp__waiter *owner; /* CREATING: whose dial it is, or NULL */
         uint64_t tag;              /* of the lease, with FLAG_TAGGED */
     } of;
-    _Atomic uint32_t stamp; /* order of returns, for the idle store */
+    _Atomic uint32_t stamp; /* order of returns; lock store: the one before */
     uint32_t gets_base;     /* gets when the connection joined, truncated */
     union {
         uint32_t slow_gets;  /* gets of this connection by hand-over */
@@ -349,17 +364,16 @@ struct ncp__slot {
 _Static_assert(sizeof(struct ncp__slot) == 2 * NCP__CACHE_LINE,
                "a slot is two cache lines");
 
-/* What the idle mask needs, one line for 64 slots. The bit is the truth: who
- * clears it owns the slot. The kind masks are hints until the slot is owned. */
+/* What the idle store needs, one line for 64 slots. All of it is hints until the
+ * slot is owned. */
 struct ncp__chunk {
-    _Atomic uint64_t idle;
-    _Atomic uint64_t checking; /* counts as idle */
-    _Atomic uint64_t open;     /* has a connection that counts */
+    _Atomic uint64_t idle; /* may be idle; clear: is not, or soon set */
+    _Atomic uint64_t open; /* has a connection that counts */
     _Atomic uint64_t tcp;
     _Atomic uint64_t udp;
     _Atomic uint64_t ipv4;
     _Atomic uint64_t ipv6;
-    uint64_t pad;
+    uint64_t pad[2];
     struct ncp__slot slots[NCP__CHUNK_SLOTS];
 } __attribute__((aligned(NCP__CACHE_LINE)));
 
@@ -457,30 +471,90 @@ void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot);
 /*
  * The idle store: which connections can be lent, and which one first.
  *
- * The truth is one bit a connection (slot.h): a connection is idle while its
- * bit is set, and who clears the bit owns it. Everything else here is a hint
- * that may be stale: the chain of returned slots, the order stamps, the masks
- * of kinds. Order is exact among returns that do not overlap in time.
+ * The truth is the word of a slot (slot.h): a connection is idle while its state
+ * is IDLE, and who wins the compare-and-swap away from it owns the slot. Three
+ * stores find such a slot, with the same behaviour:
+ *
+ *   lockfree (idle_masks.c)  a chain of hints, and a mask of 64 bits a chunk
+ *                            whose bit may be stale in one direction: set while
+ *                            the slot is lent. Order is exact among returns that
+ *                            do not overlap in time.
+ *   sharded  (idle_masks.c)  the same, with a chain for each shard; a thread
+ *                            begins with its own. A get and a put of a thread
+ *                            that has its connection to itself write to no line
+ *                            that another thread uses. Order is exact in a shard.
+ *   lock     (idle_list.c)   a mutex and a list through the slots. Order is exact.
+ *
+ * The gets and puts that nothing stands in the way of are in fast.h.
  */
 #ifndef NCP_ENGINE_IDLE_H
 #define NCP_ENGINE_IDLE_H
 
 
-/* The buckets: protocol x IP version, in the order in which a get that wants
- * any of them looks. */
-enum { NCP__BUCKETS = 9 };
+#include <pthread.h>
 
-struct ncp__idle {
-    struct ncp__slots *slots;
-    bool fifo;
-    _Atomic uint32_t kinds; /* bit b: bucket b was ever used */
+/* The buckets: protocol x IP version, in the order in which a get that wants
+ * any of them looks: TCP4, TCP6, UDP4, UDP6, then the others. */
+enum { NCP__BUCKETS = 9, NCP__MAX_SHARDS = 64 };
+
+/* Where a thread begins to look, and how it goes on. */
+struct ncp__shard {
     _Atomic uint32_t first; /* hint: what to take next */
     _Atomic uint32_t last;  /* hint, FIFO: after what to append */
     _Atomic uint32_t order; /* stamp of the latest return */
+} __attribute__((aligned(NCP__CACHE_LINE)));
+
+/* The list of the lock store, through slot.next and slot.stamp. */
+struct ncp__idle_list {
+    pthread_mutex_t lock;
+    /* guarded by the lock */
+    uint32_t head, tail; /* what to take next; the other end */
+    uint32_t count, puts;
 };
 
-void ncp__idle_init(struct ncp__idle *idle, struct ncp__slots *slots,
-                    bool fifo);
+struct ncp__idle {
+    struct ncp__slots *slots;
+    struct ncp__shard *shards; /* &one, or an array of its own */
+    uint32_t shard_mask;       /* how many, minus one */
+    uint8_t store;             /* enum ncp_store */
+    bool fifo;
+    _Atomic uint32_t kinds; /* bit b: bucket b was ever used */
+    /* A bit is cleared before its slot is taken, so that bits can be counted: for
+     * a pool that limits what is idle. */
+    _Atomic uint32_t exact;
+    _Atomic uint32_t quick; /* gets and puts may go the shortest way (fast.h) */
+    uint32_t checking;      /* how many are under check; the engine's lock */
+    struct ncp__idle_list *list; /* store lock */
+    struct ncp__shard one;
+};
+
+/* What the core knows of a thread. */
+struct ncp__thread {
+    uint32_t number; /* 0 until its first get */
+    uint32_t gets;
+};
+
+extern _Thread_local struct ncp__thread ncp__thread
+    __attribute__((tls_model("initial-exec")));
+
+/* Gives the thread its number, from 1, if it has none. */
+void ncp__thread_enroll(void);
+
+/* NCP_OK, NCP_ENOMEM or NCP_ESYS. */
+int ncp__idle_init(struct ncp__idle *idle, struct ncp__slots *slots, int store,
+                   bool fifo);
+void ncp__idle_destroy(struct ncp__idle *idle);
+/* In the child of a fork: nothing is idle. */
+void ncp__idle_forget(struct ncp__idle *idle);
+
+/* The shard of the calling thread. */
+static inline struct ncp__shard *ncp__idle_home(const struct ncp__idle *idle)
+{
+    return &idle->shards[ncp__thread.number & idle->shard_mask];
+}
+
+/* How many returns there were, roughly: to see whether there were any. */
+uint32_t ncp__idle_puts(const struct ncp__idle *idle);
 
 /* Does a connection of (protocol, ip) serve who wants (want_protocol, want_ip)?
  * Unknown in a want is any. */
@@ -492,43 +566,108 @@ static inline bool ncp__fits(int protocol, int ip, int want_protocol,
            (want_ip == NCP_IP_UNKNOWN || want_ip == ip);
 }
 
+extern const struct ncp__bucket {
+    uint8_t protocol, ip;
+} ncp__buckets[NCP__BUCKETS];
+
+/* Whether every connection there ever was fits a want: they are of one kind, as
+ * is usual. Another kind may join at any time. */
+static inline bool ncp__idle_all_fit(const struct ncp__idle *idle,
+                                     int want_protocol, int want_ip)
+{
+    uint32_t kinds = atomic_load_explicit(&idle->kinds, memory_order_relaxed);
+
+    if (kinds == 0 || (kinds & (kinds - 1)) != 0)
+        return false;
+    const struct ncp__bucket *kind = &ncp__buckets[__builtin_ctz(kinds)];
+    return ncp__fits(kind->protocol, kind->ip, want_protocol, want_ip);
+}
+
 /* Tells the store that a slot holds a connection now, or no more. The engine's
  * lock is held; the slot is owned. */
 void ncp__idle_join(struct ncp__idle *idle, uint32_t index);
 void ncp__idle_leave(struct ncp__idle *idle, uint32_t index);
 
-/* Takes an idle connection that fits; the caller owns the slot. NCP__NO_SLOT
- * when there is none. Lock-free. A slot of the wrong kind may have been taken
- * and put back: *returned says so, and without the lock that is a put (the
- * caller looks at the gate). */
+/* Takes an idle connection that fits; the caller owns the slot, in state HELD.
+ * NCP__NO_SLOT when there is none. Something may have been put back on the way:
+ * *returned says so, and without the engine's lock that is a put (the caller
+ * looks at the gate). */
 uint32_t ncp__idle_take(struct ncp__idle *idle, int want_protocol, int want_ip,
                         bool *returned);
 
-/* Makes an owned slot idle: newest in order. The write of the bit is seq_cst: it
- * pairs with the scan of a waiter that has announced itself (engine.c). */
+/* Makes an owned slot idle: newest in order. Seq_cst: it pairs with the scan of
+ * a waiter that has announced itself (engine.h, the gate). */
 void ncp__idle_publish(struct ncp__idle *idle, uint32_t index);
 
 /* Takes one certain slot, for maintenance. False when it is not idle. */
 bool ncp__idle_claim(struct ncp__idle *idle, uint32_t index);
-
-/* The same for a health check: it goes on counting as idle, and comes back in
- * its old place with ncp__idle_checked; ncp__idle_failed ends the check for a
- * slot that will not come back. */
-bool ncp__idle_claim_for_check(struct ncp__idle *idle, uint32_t index);
-void ncp__idle_checked(struct ncp__idle *idle, uint32_t index);
-void ncp__idle_failed(struct ncp__idle *idle, uint32_t index);
+/* Puts a slot back that was claimed, or checked (state CHECKING): in its old
+ * place. */
+void ncp__idle_unclaim(struct ncp__idle *idle, uint32_t index);
+/* A claimed slot is under check: it goes on counting as idle, until the check has
+ * ended. The engine's lock is held. */
+void ncp__idle_begin_check(struct ncp__idle *idle, uint32_t index);
+void ncp__idle_end_check(struct ncp__idle *idle);
 
 /* Takes the least recently returned connection of all; with a want other than
  * any, only one that does not fit it. NCP__NO_SLOT when there is none. */
 uint32_t ncp__idle_take_oldest(struct ncp__idle *idle, int unless_protocol,
                                int unless_ip);
 
+/* The slots of a chunk that may be idle; all that are, are among them. */
+uint64_t ncp__idle_candidates(const struct ncp__idle *idle, uint32_t chunk);
 /* Takes every idle slot of a chunk at once: their bits. */
 uint64_t ncp__idle_sweep(struct ncp__idle *idle, uint32_t chunk);
 
-/* How many are idle, those under check included. */
+/* Whether gets are to keep count of what is idle. The engine's lock is held. */
+void ncp__idle_count_exactly(struct ncp__idle *idle, bool exact);
+/* How many are idle, those under check included. The engine's lock is held. */
 uint32_t ncp__idle_count(const struct ncp__idle *idle);
+/* Whether that is `limit` or more. */
+bool ncp__idle_reaches(const struct ncp__idle *idle, uint32_t limit);
 
+/* ----------------------------------------------------- for the stores themselves */
+
+static inline uint64_t ncp__bit_of(uint32_t index)
+{
+    return UINT64_C(1) << (index % NCP__CHUNK_SLOTS);
+}
+
+static inline struct ncp__chunk *ncp__chunk_of(const struct ncp__slots *slots,
+                                               uint32_t index)
+{
+    return ncp__chunk_at(slots, index / NCP__CHUNK_SLOTS);
+}
+
+static inline enum ncp__state ncp__state_of(const struct ncp__slot *slot)
+{
+    /* Seq_cst: pairs with what makes a slot idle, see the gate in engine.h. */
+    return ncp__word_state(
+        atomic_load_explicit(&slot->word, memory_order_seq_cst));
+}
+
+/* Makes the slot that the caller owns idle, with the generation it has. Seq_cst:
+ * see the gate in engine.h. */
+void ncp__idle_let_go(struct ncp__slot *slot);
+
+uint32_t ncp__masks_take(struct ncp__idle *idle, int want_protocol, int want_ip,
+                         bool *returned);
+bool ncp__masks_claim(struct ncp__idle *idle, uint32_t index);
+void ncp__masks_publish(struct ncp__idle *idle, uint32_t index);
+void ncp__masks_unclaim(struct ncp__idle *idle, uint32_t index);
+uint32_t ncp__masks_take_oldest(struct ncp__idle *idle, int unless_protocol,
+                                int unless_ip);
+/* How many bits are set. */
+uint32_t ncp__masks_bits(const struct ncp__idle *idle);
+
+uint32_t ncp__list_take(struct ncp__idle *idle, int want_protocol, int want_ip);
+bool ncp__list_claim(struct ncp__idle *idle, uint32_t index);
+void ncp__list_publish(struct ncp__idle *idle, uint32_t index);
+void ncp__list_unclaim(struct ncp__idle *idle, uint32_t index);
+uint32_t ncp__list_take_oldest(struct ncp__idle *idle, int unless_protocol,
+                               int unless_ip);
+/* The slot is to be closed, or gone. */
+void ncp__list_leave(struct ncp__idle *idle, uint32_t index);
 #endif
 
 /* engine/latency.h */
@@ -693,10 +832,13 @@ struct ncp__waiter *ncp__lines_oldest(const struct ncp__lines *lines,
  * The gate. `gate` is 0 while a get may take an idle connection and a put may
  * publish one without looking further. Everything else makes it non-zero:
  * waiters (counted above NCP__GATE_WAITER), and the flags below. No wake-up is
- * lost because of two orders, all four operations seq_cst:
- *   a waiter: raises the gate, then scans the idle masks;
- *   a put:    publishes its bit in a mask, then reads the gate.
- * Whatever the interleaving, one of the two sees the other.
+ * lost because of three orders, all their operations seq_cst:
+ *   a waiter: raises the gate, then scans the masks, then the words of set bits;
+ *   a put:    makes the word IDLE, then sets its bit unless it is set, then
+ *             reads the gate;
+ *   who clears a stale bit: clears it, then reads the word, sets the bit again
+ *             when it is IDLE, then reads the gate (or holds the lock).
+ * Whatever the interleaving, one of them sees the other.
  */
 #ifndef NCP_ENGINE_ENGINE_H
 #define NCP_ENGINE_ENGINE_H
@@ -804,8 +946,7 @@ struct ncp__engine {
     /* The time, as written by the housekeeper while the pool is busy; 0: read
      * the clock. */
     _Atomic uint64_t tick_ns;
-    _Atomic uint32_t idle_limited; /* max_idle < max: puts take the lock */
-    ncp_clock_fn clock;            /* NULL: the system's */
+    ncp_clock_fn clock; /* NULL: the system's */
     void *clock_user;
     struct ncp__slots slots;
     struct ncp__idle idle __attribute__((aligned(NCP__CACHE_LINE)));
@@ -852,8 +993,8 @@ struct ncp__acts {
                         .dial_tail = NCP__NO_SLOT})
 
 int ncp__engine_init(struct ncp__engine *engine,
-                     const struct ncp__engine_limits *limits, bool fifo,
-                     uint32_t latency_window);
+                     const struct ncp__engine_limits *limits, int store,
+                     bool fifo, uint32_t latency_window);
 void ncp__engine_destroy(struct ncp__engine *engine);
 
 static inline uint64_t ncp__engine_now(const struct ncp__engine *engine)
@@ -1081,8 +1222,9 @@ void ncp__mark_closing_locked(struct ncp__slot *slot);
 /* The borrower of such a slot put it, and it was closed. */
 void ncp__engine_taken_back(struct ncp__engine *engine, uint32_t index,
                             struct ncp__acts *acts);
-/* A reserved slot (ncp__idle_claim_for_check) is under check. Lock held. */
-void ncp__begin_check_locked(struct ncp__slot *slot, uint64_t now_ns);
+/* A claimed slot is under check. Lock held. */
+void ncp__begin_check_locked(struct ncp__engine *engine, uint32_t index,
+                             uint64_t now_ns);
 /* A check ended: the connection is idle again or goes to be closed. False when it
  * had been overdue: it left the pool, the caller owns what is left of it. */
 bool ncp__engine_check_done(struct ncp__engine *engine, uint32_t index,
@@ -1093,6 +1235,9 @@ bool ncp__engine_check_done(struct ncp__engine *engine, uint32_t index,
 bool ncp__engine_check_overdue(struct ncp__engine *engine, uint32_t index,
                                bool running, uint64_t now_ns,
                                struct ncp__acts *acts);
+/* The slots of a chunk that are under check. Lock held. */
+uint64_t ncp__engine_checking_locked(const struct ncp__engine *engine,
+                                     uint32_t chunk);
 /* Counts a check of a leased connection (check_on_borrow). */
 void ncp__engine_count_check(struct ncp__engine *engine, bool healthy);
 /* Counts a lease that is flagged as leaked. */
@@ -1538,7 +1683,7 @@ static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
     slot->of.tag = 0;
     /* A reservation is no lease: its generation ends here. */
     uint64_t generation = ncp__next_generation(ncp__word_generation(word));
-    atomic_store_explicit(&slot->word, ncp__word(generation, NCP__IDLE),
+    atomic_store_explicit(&slot->word, ncp__word(generation, NCP__HELD),
                           memory_order_release);
     engine->open++;
     engine->tally.created++;
@@ -1588,7 +1733,7 @@ static void place(struct ncp__engine *engine, uint32_t index, uint64_t now_ns,
         return;
     }
     if (reason == NCP_REASON_NONE &&
-        ncp__idle_count(&engine->idle) >= engine->max_idle &&
+        ncp__idle_reaches(&engine->idle, engine->max_idle) &&
         !give_way(engine, now_ns, acts))
         reason = NCP_REASON_MISMATCH;
     if (reason != NCP_REASON_NONE)
@@ -1981,24 +2126,172 @@ void ncp__engine_renew(struct ncp__engine *engine, uint32_t index,
 
 /* ------------------------------------------------------- engine/engine.c */
 
+/* engine/fast.h */
+/*
+ * The shortest way of a get and of a put: the masks' stores in LIFO order, nobody
+ * waits, nothing is odd. Each is one compare-and-swap on the slot's word; all else
+ * is reads of lines that seldom change, and hints. Whatever is not as expected
+ * sends the caller the long way (engine.c), which judges anew.
+ *
+ * A put reads the mask and the gate after its compare-and-swap, all seq_cst: it
+ * pairs with a waiter's look (engine.h, the gate) and with the clearing of stale
+ * bits (idle_masks.c).
+ */
+#ifndef NCP_ENGINE_FAST_H
+#define NCP_ENGINE_FAST_H
+
+
+/* Why a slot may not be lent now, as far as reading can tell: flags among `stop`,
+ * flushed, too old. The caller owns it, or verifies afterwards that its word has
+ * not changed. */
+static inline bool ncp__fast_stopped(const struct ncp__engine *engine,
+                                     const struct ncp__slot *slot, uint8_t stop,
+                                     uint64_t now_ns)
+{
+    uint8_t flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
+    uint32_t epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed);
+
+    return (flags & stop) != 0 ||
+           epoch !=
+               atomic_load_explicit(&engine->epoch, memory_order_acquire) ||
+           now_ns > atomic_load_explicit(&slot->lifetime_end_ns,
+                                         memory_order_relaxed);
+}
+
+/* The coarse clock may lag behind `touched_ns`. */
+static inline bool ncp__fast_rested(const struct ncp__slot *slot,
+                                    uint64_t now_ns)
+{
+    uint64_t touched =
+        atomic_load_explicit(&slot->touched_ns, memory_order_relaxed);
+
+    return now_ns > touched &&
+           now_ns - touched >
+               atomic_load_explicit(&slot->idle_limit_ns, memory_order_relaxed);
+}
+
+/* Lends what the hint of a shard names: its lease, or 0. `stop`: the flags
+ * (NCP__FLAG_*) with which it may not be lent this way. */
+static inline ncp_lease ncp__fast_get(struct ncp__engine *engine,
+                                      struct ncp__shard *shard, uint8_t stop,
+                                      uint64_t now_ns)
+{
+    uint64_t gate = atomic_load_explicit(&engine->gate, memory_order_acquire);
+    uint64_t mask =
+        atomic_load_explicit(&engine->get_mask, memory_order_relaxed);
+    uint32_t index = atomic_load_explicit(&shard->first, memory_order_relaxed);
+
+    if (NCP__UNLIKELY((gate & mask) != 0 || index == NCP__NO_SLOT))
+        return 0;
+    struct ncp__slot *slot = ncp__slot_at(&engine->slots, index);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+    if (NCP__UNLIKELY(ncp__word_state(word) != NCP__IDLE ||
+                      ncp__fast_stopped(engine, slot, stop, now_ns) ||
+                      ncp__fast_rested(slot, now_ns)))
+        return 0;
+    /* First: who finds the lease finds when it began. */
+    atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
+    /* Acquire-release: takes over what the last owner wrote. */
+    if (NCP__UNLIKELY(!atomic_compare_exchange_strong_explicit(
+            &slot->word, &word, word ^ (NCP__IDLE ^ NCP__LEASED),
+            memory_order_acq_rel, memory_order_relaxed)))
+        return 0;
+    atomic_store_explicit(
+        &shard->first, atomic_load_explicit(&slot->next, memory_order_relaxed),
+        memory_order_relaxed);
+    ncp__engine_count_fast(slot);
+    return ncp__token(ncp__word_generation(word), index);
+}
+
+/* Notes a return in the hints: newest of its shard. */
+static inline void ncp__fast_chain(struct ncp__shard *shard,
+                                   struct ncp__slot *slot, uint32_t index)
+{
+    uint32_t first = atomic_load_explicit(&shard->first, memory_order_relaxed);
+    uint32_t order = atomic_load_explicit(&shard->order, memory_order_relaxed);
+    uint32_t mine = atomic_load_explicit(&slot->stamp, memory_order_relaxed);
+    uint32_t next = ((int32_t)(mine - order) > 0 ? mine : order) + 1;
+
+    atomic_store_explicit(&shard->order, next, memory_order_relaxed);
+    atomic_store_explicit(&slot->stamp, next, memory_order_relaxed);
+    if (first == index)
+        return;
+    atomic_store_explicit(&slot->next, first, memory_order_relaxed);
+    atomic_store_explicit(&shard->first, index, memory_order_relaxed);
+}
+
+enum ncp__fast_put {
+    NCP__PUT_NOT = 0,  /* go the long way */
+    NCP__PUT_DONE = 1, /* it is idle */
+    NCP__PUT_SERVE = 2 /* it is idle, and somebody may have to be served */
+};
+
+/* Makes a lease idle, if nothing stands in the way. */
+static inline enum ncp__fast_put ncp__fast_put(struct ncp__engine *engine,
+                                               struct ncp__shard *shard,
+                                               ncp_lease lease, uint64_t now_ns)
+{
+    const uint8_t stop =
+        (uint8_t) ~(NCP__FLAG_NONBLOCKING | NCP__FLAG_DATAGRAM);
+    uint32_t index = ncp__token_index(lease);
+    uint64_t generation = ncp__token_generation(lease);
+    uint64_t word = ncp__word(generation, NCP__LEASED);
+
+    if (NCP__UNLIKELY(
+            index / NCP__CHUNK_SLOTS >= ncp__chunk_count(&engine->slots) ||
+            atomic_load_explicit(&engine->gate, memory_order_acquire) != 0 ||
+            atomic_load_explicit(&engine->idle.quick, memory_order_relaxed) ==
+                0))
+        return NCP__PUT_NOT;
+    struct ncp__chunk *chunk =
+        ncp__chunk_at(&engine->slots, index / NCP__CHUNK_SLOTS);
+    struct ncp__slot *slot = &chunk->slots[index % NCP__CHUNK_SLOTS];
+    if (NCP__UNLIKELY(atomic_load_explicit(&slot->word, memory_order_relaxed) !=
+                          word ||
+                      ncp__fast_stopped(engine, slot, stop, now_ns)))
+        return NCP__PUT_NOT;
+    atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
+    ncp__fast_chain(shard, slot, index);
+    /* Seq_cst: see above; releases what the borrower wrote. */
+    if (NCP__UNLIKELY(!atomic_compare_exchange_strong_explicit(
+            &slot->word, &word,
+            ncp__word(ncp__next_generation(generation), NCP__IDLE),
+            memory_order_seq_cst, memory_order_relaxed)))
+        return NCP__PUT_NOT;
+    uint64_t bit = ncp__bit_of(index);
+    if (NCP__UNLIKELY(
+            (atomic_load_explicit(&chunk->idle, memory_order_seq_cst) & bit) ==
+            0))
+        atomic_fetch_or_explicit(&chunk->idle, bit, memory_order_seq_cst);
+    return NCP__LIKELY(ncp__engine_gate(engine) == 0) ? NCP__PUT_DONE
+                                                      : NCP__PUT_SERVE;
+}
+
+#endif
+
 
 int ncp__engine_init(struct ncp__engine *engine,
-                     const struct ncp__engine_limits *limits, bool fifo,
-                     uint32_t latency_window)
+                     const struct ncp__engine_limits *limits, int store,
+                     bool fifo, uint32_t latency_window)
 {
+    int rc;
+
     if (limits->stats) {
         engine->latency = ncp__alloc(sizeof(*engine->latency));
         if (engine->latency == NULL)
             return NCP_ENOMEM;
         ncp__latency_init(engine->latency, latency_window);
     }
-    if (pthread_mutex_init(&engine->lock, NULL) != 0) {
+    ncp__slots_init(&engine->slots);
+    rc = ncp__idle_init(&engine->idle, &engine->slots, store, fifo);
+    if (rc == NCP_OK && pthread_mutex_init(&engine->lock, NULL) != 0)
+        rc = NCP_ESYS;
+    if (rc != NCP_OK) {
+        ncp__idle_destroy(&engine->idle);
         ncp__free(engine->latency);
-        return NCP_ESYS;
+        return rc;
     }
     engine->limits = *limits;
-    ncp__slots_init(&engine->slots);
-    ncp__idle_init(&engine->idle, &engine->slots, fifo);
     ncp__gatekeeper_init(&engine->gatekeeper, ncp__monotonic_ns());
     engine->random = ncp__monotonic_ns() ^ (uintptr_t)engine;
     engine->dials = NCP__NO_SLOT;
@@ -2008,6 +2301,7 @@ int ncp__engine_init(struct ncp__engine *engine,
 
 void ncp__engine_destroy(struct ncp__engine *engine)
 {
+    ncp__idle_destroy(&engine->idle);
     ncp__slots_destroy(&engine->slots);
     ncp__free(engine->latency);
     ncp__free(engine->closed_leases);
@@ -2018,8 +2312,6 @@ int ncp__engine_expired(const struct ncp__engine *engine,
                         const struct ncp__slot *slot, uint64_t now_ns,
                         bool returning)
 {
-    uint64_t touched =
-        atomic_load_explicit(&slot->touched_ns, memory_order_relaxed);
     uint32_t epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed);
     uint8_t flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
 
@@ -2030,10 +2322,7 @@ int ncp__engine_expired(const struct ncp__engine *engine,
     if (now_ns >
         atomic_load_explicit(&slot->lifetime_end_ns, memory_order_relaxed))
         return NCP_REASON_MAX_LIFETIME;
-    /* The coarse clock may lag behind `touched`. */
-    if (!returning && now_ns > touched &&
-        now_ns - touched >
-            atomic_load_explicit(&slot->idle_limit_ns, memory_order_relaxed))
+    if (!returning && ncp__fast_rested(slot, now_ns))
         return NCP_REASON_IDLE_TIMEOUT;
     return NCP_REASON_NONE;
 }
@@ -2073,7 +2362,7 @@ uint32_t ncp__engine_fast_get(struct ncp__engine *engine, int protocol, int ip,
         if ((gate & mask) != 0)
             return NCP__NO_SLOT;
         uint32_t index = ncp__idle_take(&engine->idle, protocol, ip, &returned);
-        /* Seq_cst, after the bit: pairs with ncp__engine_enqueue. */
+        /* Seq_cst, after what was put back: pairs with ncp__engine_enqueue. */
         if (NCP__UNLIKELY(returned) && ncp__engine_gate(engine) != 0)
             ncp__engine_serve(engine, now_ns, acts);
         if (index == NCP__NO_SLOT)
@@ -2124,7 +2413,7 @@ int ncp__engine_end_lease(struct ncp__engine *engine, ncp_lease lease,
 static bool offer_fast(struct ncp__engine *engine, uint32_t index)
 {
     if (atomic_load_explicit(&engine->gate, memory_order_acquire) != 0 ||
-        atomic_load_explicit(&engine->idle_limited, memory_order_relaxed) != 0)
+        atomic_load_explicit(&engine->idle.exact, memory_order_relaxed) != 0)
         return false;
     ncp__idle_publish(&engine->idle, index);
     return true;
@@ -2146,9 +2435,8 @@ static int refusal__engine_engine(const struct ncp__engine *engine)
         return NCP_REASON_POOL_CLOSED;
     if ((gate & NCP__GATE_OVER) != 0 && ncp__over_by_locked(engine) != 0)
         return NCP_REASON_SHRUNK;
-    if (atomic_load_explicit(&engine->idle_limited, memory_order_relaxed) !=
-            0 &&
-        ncp__idle_count(&engine->idle) >= engine->max_idle)
+    if (atomic_load_explicit(&engine->idle.exact, memory_order_relaxed) != 0 &&
+        ncp__idle_reaches(&engine->idle, engine->max_idle))
         return NCP_REASON_IDLE_FULL;
     return NCP_REASON_NONE;
 }
@@ -2333,18 +2621,11 @@ void ncp__gatekeeper_void(struct ncp__gatekeeper *gatekeeper)
 }
 #undef NS_PER_SECOND
 
-/* ------------------------------------------------ engine/idle_lockfree.c */
+/* --------------------------------------------------------- engine/idle.c */
 
+/* What the idle stores share, and which of them is asked. */
 
-enum {
-    HOPS = 4,          /* stale hints followed before a scan */
-    SCANNED_CHUNKS = 4 /* chunks with idle slots that a LIFO scan compares */
-};
-
-/* In the order of NCP__BUCKETS: TCP4, TCP6, UDP4, UDP6, then the others. */
-static const struct {
-    uint8_t protocol, ip;
-} buckets__engine_idle_lockfree[NCP__BUCKETS] = {
+const struct ncp__bucket ncp__buckets[NCP__BUCKETS] = {
     {NCP_PROTOCOL_TCP, NCP_IP_V4},          {NCP_PROTOCOL_TCP, NCP_IP_V6},
     {NCP_PROTOCOL_UDP, NCP_IP_V4},          {NCP_PROTOCOL_UDP, NCP_IP_V6},
     {NCP_PROTOCOL_TCP, NCP_IP_UNKNOWN},     {NCP_PROTOCOL_UDP, NCP_IP_UNKNOWN},
@@ -2352,23 +2633,113 @@ static const struct {
     {NCP_PROTOCOL_UNKNOWN, NCP_IP_UNKNOWN},
 };
 
-static uint32_t bucket_of__engine_idle_lockfree(int protocol, int ip)
+_Thread_local struct ncp__thread ncp__thread;
+
+void ncp__thread_enroll(void)
+{
+    static _Atomic uint32_t threads;
+
+    if (ncp__thread.number == 0)
+        ncp__thread.number =
+            atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) + 1;
+}
+
+/* --------------------------------------------------------------- beginning, end */
+
+static int make_list(struct ncp__idle *idle)
+{
+    struct ncp__idle_list *list = ncp__alloc(sizeof(*list));
+
+    if (list == NULL)
+        return NCP_ENOMEM;
+    if (pthread_mutex_init(&list->lock, NULL) != 0) {
+        ncp__free(list);
+        return NCP_ESYS;
+    }
+    list->head = list->tail = NCP__NO_SLOT;
+    idle->list = list;
+    return NCP_OK;
+}
+
+/* Twice as many shards as processors, so that few threads share one. */
+static uint32_t shards_wanted(void)
+{
+    uint32_t processors = ncp__processors(), count = 2;
+
+    while (count < 2 * processors && count < NCP__MAX_SHARDS)
+        count *= 2;
+    return count;
+}
+
+static int make_shards(struct ncp__idle *idle)
+{
+    uint32_t count = shards_wanted();
+
+    idle->shards =
+        ncp__alloc_aligned(count * sizeof(*idle->shards), NCP__CACHE_LINE);
+    if (idle->shards == NULL)
+        return NCP_ENOMEM;
+    idle->shard_mask = count - 1;
+    return NCP_OK;
+}
+
+static void forget_chains(struct ncp__idle *idle)
+{
+    for (uint32_t i = 0; i <= idle->shard_mask; i++) {
+        atomic_store_explicit(&idle->shards[i].first, NCP__NO_SLOT,
+                              memory_order_relaxed);
+        atomic_store_explicit(&idle->shards[i].last, NCP__NO_SLOT,
+                              memory_order_relaxed);
+    }
+}
+
+int ncp__idle_init(struct ncp__idle *idle, struct ncp__slots *slots, int store,
+                   bool fifo)
+{
+    int rc = NCP_OK;
+
+    idle->slots = slots;
+    idle->store = (uint8_t)store;
+    idle->fifo = fifo;
+    idle->shards = &idle->one;
+    if (store == NCP_STORE_LOCK)
+        rc = make_list(idle);
+    else if (store == NCP_STORE_SHARDED)
+        rc = make_shards(idle);
+    if (rc == NCP_OK)
+        forget_chains(idle);
+    return rc;
+}
+
+void ncp__idle_destroy(struct ncp__idle *idle)
+{
+    if (idle->list != NULL)
+        pthread_mutex_destroy(&idle->list->lock);
+    ncp__free(idle->list);
+    if (idle->store == NCP_STORE_SHARDED)
+        ncp__free_aligned(idle->shards);
+}
+
+void ncp__idle_forget(struct ncp__idle *idle)
+{
+    idle->checking = 0;
+    forget_chains(idle);
+    if (idle->list == NULL)
+        return;
+    pthread_mutex_init(&idle->list->lock, NULL);
+    idle->list->head = idle->list->tail = NCP__NO_SLOT;
+    idle->list->count = 0;
+}
+
+/* ------------------------------------------------------------------------- kinds */
+
+static uint32_t bucket_of__engine_idle(int protocol, int ip)
 {
     uint32_t b = 0;
 
-    while (buckets__engine_idle_lockfree[b].protocol != protocol || buckets__engine_idle_lockfree[b].ip != ip)
+    while (ncp__buckets[b].protocol != protocol || ncp__buckets[b].ip != ip)
         b++;
     return b;
-}
-
-static struct ncp__chunk *chunk_of(const struct ncp__idle *idle, uint32_t index)
-{
-    return ncp__chunk_at(idle->slots, index / NCP__CHUNK_SLOTS);
-}
-
-static uint64_t bit_of(uint32_t index)
-{
-    return UINT64_C(1) << (index % NCP__CHUNK_SLOTS);
 }
 
 static void set_bit(_Atomic uint64_t *mask, uint64_t bit)
@@ -2381,22 +2752,12 @@ static void clear_bit(_Atomic uint64_t *mask, uint64_t bit)
     atomic_fetch_and_explicit(mask, ~bit, memory_order_relaxed);
 }
 
-void ncp__idle_init(struct ncp__idle *idle, struct ncp__slots *slots, bool fifo)
-{
-    idle->slots = slots;
-    idle->fifo = fifo;
-    atomic_init(&idle->kinds, 0);
-    atomic_init(&idle->first, NCP__NO_SLOT);
-    atomic_init(&idle->last, NCP__NO_SLOT);
-    atomic_init(&idle->order, 0);
-}
-
 void ncp__idle_join(struct ncp__idle *idle, uint32_t index)
 {
-    struct ncp__chunk *chunk = chunk_of(idle, index);
-    struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
-    uint64_t bit = bit_of(index);
-    uint32_t kind = UINT32_C(1) << bucket_of__engine_idle_lockfree(slot->protocol, slot->ip);
+    struct ncp__chunk *chunk = ncp__chunk_of(idle->slots, index);
+    const struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
+    uint64_t bit = ncp__bit_of(index);
+    uint32_t kind = UINT32_C(1) << bucket_of__engine_idle(slot->protocol, slot->ip);
 
     set_bit(&chunk->open, bit);
     if (slot->protocol == NCP_PROTOCOL_TCP)
@@ -2412,9 +2773,12 @@ void ncp__idle_join(struct ncp__idle *idle, uint32_t index)
 
 void ncp__idle_leave(struct ncp__idle *idle, uint32_t index)
 {
-    struct ncp__chunk *chunk = chunk_of(idle, index);
-    uint64_t bit = bit_of(index);
+    struct ncp__chunk *chunk = ncp__chunk_of(idle->slots, index);
+    uint64_t bit = ncp__bit_of(index);
 
+    if (idle->store == NCP_STORE_LOCK)
+        ncp__list_leave(idle, index);
+    clear_bit(&chunk->idle, bit);
     clear_bit(&chunk->open, bit);
     clear_bit(&chunk->tcp, bit);
     clear_bit(&chunk->udp, bit);
@@ -2422,45 +2786,487 @@ void ncp__idle_leave(struct ncp__idle *idle, uint32_t index)
     clear_bit(&chunk->ipv6, bit);
 }
 
-/* -------------------------------------------------------------------- taking */
+/* ----------------------------------------------------------------- which store */
 
-/* Clears the bit; true for the one who finds it set. Acquire pairs with the
- * publish: the new owner sees what the old one wrote. */
-static bool claim_bit(struct ncp__chunk *chunk, uint64_t bit)
+static bool is_list(const struct ncp__idle *idle)
 {
-    uint64_t old =
-        atomic_fetch_and_explicit(&chunk->idle, ~bit, memory_order_acq_rel);
-
-    return (old & bit) != 0;
+    return idle->store == NCP_STORE_LOCK;
 }
 
-/* Seq_cst pairs with the publish: see engine.c, the gate. */
-static uint64_t idle_mask(struct ncp__chunk *chunk)
+void ncp__idle_let_go(struct ncp__slot *slot)
 {
-    return atomic_load_explicit(&chunk->idle, memory_order_seq_cst);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+    atomic_store_explicit(&slot->word,
+                          ncp__word(ncp__word_generation(word), NCP__IDLE),
+                          memory_order_seq_cst);
+}
+
+uint32_t ncp__idle_take(struct ncp__idle *idle, int want_protocol, int want_ip,
+                        bool *returned)
+{
+    *returned = false;
+    return is_list(idle)
+               ? ncp__list_take(idle, want_protocol, want_ip)
+               : ncp__masks_take(idle, want_protocol, want_ip, returned);
+}
+
+void ncp__idle_publish(struct ncp__idle *idle, uint32_t index)
+{
+    if (is_list(idle))
+        ncp__list_publish(idle, index);
+    else
+        ncp__masks_publish(idle, index);
+}
+
+bool ncp__idle_claim(struct ncp__idle *idle, uint32_t index)
+{
+    return is_list(idle) ? ncp__list_claim(idle, index)
+                         : ncp__masks_claim(idle, index);
+}
+
+void ncp__idle_unclaim(struct ncp__idle *idle, uint32_t index)
+{
+    if (is_list(idle))
+        ncp__list_unclaim(idle, index);
+    else
+        ncp__masks_unclaim(idle, index);
+}
+
+void ncp__idle_begin_check(struct ncp__idle *idle, uint32_t index)
+{
+    struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+    idle->checking++;
+    atomic_store_explicit(&slot->word,
+                          ncp__word(ncp__word_generation(word), NCP__CHECKING),
+                          memory_order_release);
+}
+
+void ncp__idle_end_check(struct ncp__idle *idle)
+{
+    idle->checking--;
+}
+
+uint32_t ncp__idle_take_oldest(struct ncp__idle *idle, int unless_protocol,
+                               int unless_ip)
+{
+    return is_list(idle)
+               ? ncp__list_take_oldest(idle, unless_protocol, unless_ip)
+               : ncp__masks_take_oldest(idle, unless_protocol, unless_ip);
+}
+
+uint32_t ncp__idle_puts(const struct ncp__idle *idle)
+{
+    uint32_t puts = 0;
+
+    if (is_list(idle))
+        return __atomic_load_n(&idle->list->puts, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i <= idle->shard_mask; i++)
+        puts +=
+            atomic_load_explicit(&idle->shards[i].order, memory_order_relaxed);
+    return puts;
+}
+
+/* --------------------------------------------------------------- whole chunks */
+
+uint64_t ncp__idle_candidates(const struct ncp__idle *idle, uint32_t chunk)
+{
+    struct ncp__chunk *looked_at = ncp__chunk_at(idle->slots, chunk);
+
+    /* Seq_cst pairs with what makes a slot idle: see the gate in engine.h. */
+    return atomic_load_explicit(is_list(idle) ? &looked_at->open
+                                              : &looked_at->idle,
+                                memory_order_seq_cst);
+}
+
+uint64_t ncp__idle_sweep(struct ncp__idle *idle, uint32_t chunk)
+{
+    uint64_t mask = ncp__idle_candidates(idle, chunk), swept = 0;
+
+    for (; mask != 0; mask &= mask - 1) {
+        uint32_t index =
+            chunk * NCP__CHUNK_SLOTS + (uint32_t)__builtin_ctzll(mask);
+        if (ncp__idle_claim(idle, index))
+            swept |= ncp__bit_of(index);
+    }
+    return swept;
+}
+
+/* --------------------------------------------------------------------- counting */
+
+static uint32_t count_chunk(const struct ncp__idle *idle, uint32_t chunk)
+{
+    uint64_t mask = ncp__idle_candidates(idle, chunk);
+    uint32_t count = 0;
+
+    for (; mask != 0; mask &= mask - 1) {
+        uint32_t index =
+            chunk * NCP__CHUNK_SLOTS + (uint32_t)__builtin_ctzll(mask);
+        count += ncp__state_of(ncp__slot_at(idle->slots, index)) == NCP__IDLE;
+    }
+    return count;
+}
+
+void ncp__idle_count_exactly(struct ncp__idle *idle, bool exact)
+{
+    atomic_store_explicit(&idle->exact, exact, memory_order_seq_cst);
+    atomic_store_explicit(&idle->quick, !exact && !idle->fifo && !is_list(idle),
+                          memory_order_seq_cst);
+}
+
+uint32_t ncp__idle_count(const struct ncp__idle *idle)
+{
+    uint32_t chunks = ncp__chunk_count(idle->slots);
+    uint32_t count = idle->checking;
+
+    for (uint32_t chunk = 0; chunk < chunks; chunk++)
+        count += count_chunk(idle, chunk);
+    return count;
+}
+
+bool ncp__idle_reaches(const struct ncp__idle *idle, uint32_t limit)
+{
+    if (is_list(idle))
+        return __atomic_load_n(&idle->list->count, __ATOMIC_RELAXED) >= limit;
+    return ncp__masks_bits(idle) + idle->checking >= limit &&
+           ncp__idle_count(idle) >= limit;
+}
+
+/* ---------------------------------------------------- engine/idle_list.c */
+
+/*
+ * The store lock: a mutex, and a doubly linked list through the slots, first what
+ * is to be taken next. Slots become idle and cease to be it only while the mutex
+ * is held.
+ *
+ * A slot that is claimed by maintenance, or under check, stays where it is in the
+ * list and is passed over.
+ *
+ * A get that finds nothing announces itself at the gate before it takes the mutex
+ * to look; a put looks at the gate after it has released the mutex. Whichever
+ * comes second sees the first.
+ */
+
+static struct ncp__slot *slot_at__engine_idle_list(const struct ncp__idle *idle, uint32_t index)
+{
+    return ncp__slot_at(idle->slots, index);
+}
+
+static uint32_t get_link(const _Atomic uint32_t *link)
+{
+    return atomic_load_explicit(link, memory_order_relaxed);
+}
+
+static void set_link(_Atomic uint32_t *link, uint32_t index)
+{
+    atomic_store_explicit(link, index, memory_order_relaxed);
+}
+
+/* For looks from outside the mutex. */
+static void set_number(uint32_t *number, uint32_t value)
+{
+    __atomic_store_n(number, value, __ATOMIC_RELAXED);
+}
+
+static void link_between(const struct ncp__idle *idle, uint32_t before,
+                         uint32_t index, uint32_t after)
+{
+    struct ncp__idle_list *list = idle->list;
+    struct ncp__slot *slot = slot_at__engine_idle_list(idle, index);
+
+    set_link(&slot->stamp, before);
+    set_link(&slot->next, after);
+    if (before == NCP__NO_SLOT)
+        list->head = index;
+    else
+        set_link(&slot_at__engine_idle_list(idle, before)->next, index);
+    if (after == NCP__NO_SLOT)
+        list->tail = index;
+    else
+        set_link(&slot_at__engine_idle_list(idle, after)->stamp, index);
+    slot->linked = true;
+    set_number(&list->count, list->count + 1);
+}
+
+static void unlink_slot(const struct ncp__idle *idle, uint32_t index)
+{
+    struct ncp__idle_list *list = idle->list;
+    struct ncp__slot *slot = slot_at__engine_idle_list(idle, index);
+    uint32_t before = get_link(&slot->stamp), after = get_link(&slot->next);
+
+    if (before == NCP__NO_SLOT)
+        list->head = after;
+    else
+        set_link(&slot_at__engine_idle_list(idle, before)->next, after);
+    if (after == NCP__NO_SLOT)
+        list->tail = before;
+    else
+        set_link(&slot_at__engine_idle_list(idle, after)->stamp, before);
+    slot->linked = false;
+    set_number(&list->count, list->count - 1);
+}
+
+/* The newest is the next one to be taken, or the last. */
+static void link_newest(const struct ncp__idle *idle, uint32_t index)
+{
+    struct ncp__idle_list *list = idle->list;
+
+    set_number(&list->puts, list->puts + 1);
+    if (idle->fifo)
+        link_between(idle, list->tail, index, NCP__NO_SLOT);
+    else
+        link_between(idle, NCP__NO_SLOT, index, list->head);
+}
+
+static void set_state__engine_idle_list(struct ncp__slot *slot, enum ncp__state state)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+    /* Release: who finds it sees what was written before. */
+    atomic_store_explicit(&slot->word,
+                          ncp__word(ncp__word_generation(word), state),
+                          memory_order_release);
+}
+
+static bool is_idle(const struct ncp__idle *idle, uint32_t index)
+{
+    return ncp__state_of(slot_at__engine_idle_list(idle, index)) == NCP__IDLE;
+}
+
+static void lock__engine_idle_list(const struct ncp__idle *idle)
+{
+    pthread_mutex_lock(&idle->list->lock);
+}
+
+static void unlock(const struct ncp__idle *idle)
+{
+    pthread_mutex_unlock(&idle->list->lock);
+}
+
+/* ---------------------------------------------------------------------- taking */
+
+static bool slot_fits(const struct ncp__idle *idle, uint32_t index,
+                      int want_protocol, int want_ip)
+{
+    const struct ncp__slot *slot = slot_at__engine_idle_list(idle, index);
+
+    return ncp__fits(slot->protocol, slot->ip, want_protocol, want_ip);
+}
+
+/* The first idle one that fits, from the head on, or NCP__NO_SLOT. */
+static uint32_t first_fit(const struct ncp__idle *idle, int protocol, int ip)
+{
+    uint32_t index = idle->list->head;
+
+    while (index != NCP__NO_SLOT &&
+           (!is_idle(idle, index) || !slot_fits(idle, index, protocol, ip)))
+        index = get_link(&slot_at__engine_idle_list(idle, index)->next);
+    return index;
+}
+
+/* The first idle one of a bucket. */
+static uint32_t first_of(const struct ncp__idle *idle,
+                         const struct ncp__bucket *bucket)
+{
+    uint32_t index = idle->list->head;
+
+    while (index != NCP__NO_SLOT &&
+           (!is_idle(idle, index) ||
+            slot_at__engine_idle_list(idle, index)->protocol != bucket->protocol ||
+            slot_at__engine_idle_list(idle, index)->ip != bucket->ip))
+        index = get_link(&slot_at__engine_idle_list(idle, index)->next);
+    return index;
+}
+
+static uint32_t find(const struct ncp__idle *idle, int want_protocol,
+                     int want_ip)
+{
+    uint32_t kinds = atomic_load_explicit(&idle->kinds, memory_order_relaxed);
+    uint32_t index = NCP__NO_SLOT;
+
+    if (NCP__LIKELY((kinds & (kinds - 1)) == 0))
+        return first_fit(idle, want_protocol, want_ip);
+    for (uint32_t b = 0; b < NCP__BUCKETS && index == NCP__NO_SLOT; b++)
+        if ((kinds >> b & 1) != 0 &&
+            ncp__fits(ncp__buckets[b].protocol, ncp__buckets[b].ip,
+                      want_protocol, want_ip))
+            index = first_of(idle, &ncp__buckets[b]);
+    return index;
+}
+
+/* Takes a slot out of the list. */
+static void own(const struct ncp__idle *idle, uint32_t index)
+{
+    if (index == NCP__NO_SLOT)
+        return;
+    unlink_slot(idle, index);
+    set_state__engine_idle_list(slot_at__engine_idle_list(idle, index), NCP__HELD);
+}
+
+uint32_t ncp__list_take(struct ncp__idle *idle, int want_protocol, int want_ip)
+{
+    lock__engine_idle_list(idle);
+    uint32_t index = find(idle, want_protocol, want_ip);
+    own(idle, index);
+    unlock(idle);
+    return index;
+}
+
+bool ncp__list_claim(struct ncp__idle *idle, uint32_t index)
+{
+    lock__engine_idle_list(idle);
+    bool claimed = is_idle(idle, index);
+    if (claimed)
+        set_state__engine_idle_list(slot_at__engine_idle_list(idle, index), NCP__HELD);
+    unlock(idle);
+    return claimed;
+}
+
+/* From the end where the least recently returned one is. */
+static uint32_t find_oldest(const struct ncp__idle *idle, int unless_protocol,
+                            int unless_ip)
+{
+    const struct ncp__idle_list *list = idle->list;
+    uint32_t index = idle->fifo ? list->head : list->tail;
+    bool all =
+        unless_protocol == NCP_PROTOCOL_UNKNOWN && unless_ip == NCP_IP_UNKNOWN;
+
+    while (index != NCP__NO_SLOT &&
+           (!is_idle(idle, index) ||
+            (!all && slot_fits(idle, index, unless_protocol, unless_ip))))
+        index = get_link(idle->fifo ? &slot_at__engine_idle_list(idle, index)->next
+                                    : &slot_at__engine_idle_list(idle, index)->stamp);
+    return index;
+}
+
+uint32_t ncp__list_take_oldest(struct ncp__idle *idle, int unless_protocol,
+                               int unless_ip)
+{
+    lock__engine_idle_list(idle);
+    uint32_t index = find_oldest(idle, unless_protocol, unless_ip);
+    own(idle, index);
+    unlock(idle);
+    return index;
+}
+
+/* ------------------------------------------------------------------ returning */
+
+void ncp__list_publish(struct ncp__idle *idle, uint32_t index)
+{
+    lock__engine_idle_list(idle);
+    link_newest(idle, index);
+    ncp__idle_let_go(slot_at__engine_idle_list(idle, index));
+    unlock(idle);
+}
+
+void ncp__list_unclaim(struct ncp__idle *idle, uint32_t index)
+{
+    lock__engine_idle_list(idle);
+    ncp__idle_let_go(slot_at__engine_idle_list(idle, index));
+    unlock(idle);
+}
+
+void ncp__list_leave(struct ncp__idle *idle, uint32_t index)
+{
+    lock__engine_idle_list(idle);
+    if (slot_at__engine_idle_list(idle, index)->linked)
+        unlink_slot(idle, index);
+    unlock(idle);
+}
+
+/* --------------------------------------------------- engine/idle_masks.c */
+
+/*
+ * The stores lockfree and sharded: chains of hints and masks.
+ *
+ * A bit of a mask may be set while its slot is lent, so that a get and a put
+ * leave it alone. Scans clear such bits and look at the slot again: one that was
+ * returned meanwhile found its bit set, or sets it, or is seen here.
+ *
+ * With `exact` (engine.h: a pool that limits what is idle) whoever takes a slot
+ * clears its bit first and only goes on if it was set; nobody else clears it.
+ */
+
+enum {
+    HOPS = 4,          /* stale hints followed before a scan */
+    SCANNED_CHUNKS = 4 /* chunks with idle slots that a LIFO scan compares */
+};
+
+static struct ncp__slot *slot_at__engine_idle_masks(const struct ncp__idle *idle, uint32_t index)
+{
+    return ncp__slot_at(idle->slots, index);
+}
+
+static struct ncp__chunk *chunk_of(const struct ncp__idle *idle, uint32_t index)
+{
+    return ncp__chunk_of(idle->slots, index);
+}
+
+static bool is_exact(const struct ncp__idle *idle)
+{
+    return atomic_load_explicit(&idle->exact, memory_order_relaxed) != 0;
+}
+
+/* -------------------------------------------------------------------- claiming */
+
+/* The new owner sees what the old one wrote. */
+static bool win(struct ncp__slot *slot)
+{
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_seq_cst);
+
+    while (ncp__word_state(word) == NCP__IDLE)
+        if (atomic_compare_exchange_weak_explicit(
+                &slot->word, &word,
+                ncp__word(ncp__word_generation(word), NCP__HELD),
+                memory_order_seq_cst, memory_order_seq_cst))
+            return true;
+    return false;
+}
+
+/* With `exact`, a slot that is not won after its bit was cleared belongs to
+ * somebody who has still to return it, and sets the bit then. */
+bool ncp__masks_claim(struct ncp__idle *idle, uint32_t index)
+{
+    struct ncp__chunk *chunk = chunk_of(idle, index);
+    uint64_t bit = ncp__bit_of(index);
+
+    if (is_exact(idle) &&
+        (atomic_fetch_and_explicit(&chunk->idle, ~bit, memory_order_seq_cst) &
+         bit) == 0)
+        return false;
+    return win(slot_at__engine_idle_masks(idle, index));
+}
+
+/* Whether it seems worth claiming. */
+static bool seems_idle(const struct ncp__idle *idle, uint32_t index)
+{
+    return ncp__state_of(slot_at__engine_idle_masks(idle, index)) == NCP__IDLE;
 }
 
 /* Takes what the chain of hints names; it loses an entry whenever something
  * was taken out of its middle, and a scan finds those. */
 static uint32_t take_hinted(struct ncp__idle *idle)
 {
-    uint32_t index = atomic_load_explicit(&idle->first, memory_order_relaxed);
+    struct ncp__shard *shard = ncp__idle_home(idle);
+    uint32_t index = atomic_load_explicit(&shard->first, memory_order_relaxed);
 
     for (int hop = 0; hop < HOPS && index != NCP__NO_SLOT; hop++) {
-        struct ncp__chunk *chunk = chunk_of(idle, index);
-        struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
-        uint64_t bit = bit_of(index);
-        bool taken = (idle_mask(chunk) & bit) != 0 && claim_bit(chunk, bit);
-        uint32_t next = atomic_load_explicit(&slot->next, memory_order_relaxed);
+        bool taken = seems_idle(idle, index) && ncp__masks_claim(idle, index);
+        uint32_t next = atomic_load_explicit(&slot_at__engine_idle_masks(idle, index)->next,
+                                             memory_order_relaxed);
 
         if (taken) {
-            atomic_store_explicit(&idle->first, next, memory_order_relaxed);
+            atomic_store_explicit(&shard->first, next, memory_order_relaxed);
             return index;
         }
         index = next;
     }
     return NCP__NO_SLOT;
 }
+
+/* -------------------------------------------------------------------- scanning */
 
 static uint64_t kind_mask(const _Atomic uint64_t *yes1,
                           const _Atomic uint64_t *yes2, int which)
@@ -2473,16 +3279,58 @@ static uint64_t kind_mask(const _Atomic uint64_t *yes1,
     return which == 2 ? second : ~(first | second);
 }
 
-/* The idle slots of a bucket in a chunk, or of all for NCP__BUCKETS. */
-static uint64_t idle_in_bucket(struct ncp__chunk *chunk, uint32_t bucket)
+/* The slots of a chunk that may be idle and are of a bucket, or all for
+ * NCP__BUCKETS. */
+static uint64_t in_bucket(const struct ncp__idle *idle, uint32_t chunk_index,
+                          uint32_t bucket)
 {
-    uint64_t mask = idle_mask(chunk);
+    const struct ncp__chunk *chunk = ncp__chunk_at(idle->slots, chunk_index);
+    uint64_t mask = ncp__idle_candidates(idle, chunk_index);
 
     if (mask == 0 || bucket == NCP__BUCKETS)
         return mask;
     return mask &
-           kind_mask(&chunk->tcp, &chunk->udp, buckets__engine_idle_lockfree[bucket].protocol) &
-           kind_mask(&chunk->ipv4, &chunk->ipv6, buckets__engine_idle_lockfree[bucket].ip);
+           kind_mask(&chunk->tcp, &chunk->udp, ncp__buckets[bucket].protocol) &
+           kind_mask(&chunk->ipv4, &chunk->ipv6, ncp__buckets[bucket].ip);
+}
+
+/* Those slots of a chunk that are idle. */
+static uint64_t look__engine_idle_masks(struct ncp__chunk *chunk, uint64_t mask)
+{
+    uint64_t idle = 0;
+
+    for (; mask != 0; mask &= mask - 1) {
+        int i = __builtin_ctzll(mask);
+        if (ncp__state_of(&chunk->slots[i]) == NCP__IDLE)
+            idle |= UINT64_C(1) << i;
+    }
+    return idle;
+}
+
+/* Clears bits that seem stale, and sets those again that were not. */
+static uint64_t clear_stale(struct ncp__chunk *chunk, uint64_t stale,
+                            bool *returned)
+{
+    /* Seq_cst: pairs with show, which looks at the bit after the word
+     * was made idle. */
+    atomic_fetch_and_explicit(&chunk->idle, ~stale, memory_order_seq_cst);
+    uint64_t back = look__engine_idle_masks(chunk, stale);
+    if (back != 0) {
+        atomic_fetch_or_explicit(&chunk->idle, back, memory_order_seq_cst);
+        *returned = true;
+    }
+    return back;
+}
+
+static uint64_t live(struct ncp__idle *idle, uint32_t chunk_index,
+                     uint64_t mask, bool *returned)
+{
+    struct ncp__chunk *chunk = ncp__chunk_at(idle->slots, chunk_index);
+    uint64_t live = look__engine_idle_masks(chunk, mask);
+
+    if (live != mask && !is_exact(idle))
+        live |= clear_stale(chunk, mask & ~live, returned);
+    return live;
 }
 
 /* What a scan has found so far. */
@@ -2496,8 +3344,8 @@ static void consider(struct ncp__idle *idle, struct best *best, uint32_t base,
 {
     for (; mask != 0; mask &= mask - 1) {
         uint32_t index = base + (uint32_t)__builtin_ctzll(mask);
-        uint32_t stamp = atomic_load_explicit(
-            &ncp__slot_at(idle->slots, index)->stamp, memory_order_relaxed);
+        uint32_t stamp = atomic_load_explicit(&slot_at__engine_idle_masks(idle, index)->stamp,
+                                              memory_order_relaxed);
         bool newer = (int32_t)(stamp - best->stamp) > 0;
 
         if (best->index == NCP__NO_SLOT || newer != oldest)
@@ -2505,14 +3353,16 @@ static void consider(struct ncp__idle *idle, struct best *best, uint32_t base,
     }
 }
 
-static uint32_t scan(struct ncp__idle *idle, uint32_t bucket)
+static uint32_t scan(struct ncp__idle *idle, uint32_t bucket, bool *returned)
 {
     struct best best = {NCP__NO_SLOT, 0};
     uint32_t chunks = ncp__chunk_count(idle->slots);
     int filled = 0;
 
     for (uint32_t c = 0; c < chunks; c++) {
-        uint64_t mask = idle_in_bucket(ncp__chunk_at(idle->slots, c), bucket);
+        uint64_t mask = in_bucket(idle, c, bucket);
+        if (mask != 0)
+            mask = live(idle, c, mask, returned);
         if (mask == 0)
             continue;
         consider(idle, &best, c * NCP__CHUNK_SLOTS, mask, idle->fifo);
@@ -2524,187 +3374,192 @@ static uint32_t scan(struct ncp__idle *idle, uint32_t bucket)
 
 /* Scans until it wins a slot or there is none: every lost race means that
  * somebody else got one. */
-static uint32_t take_scanned(struct ncp__idle *idle, uint32_t bucket)
+static uint32_t take_scanned(struct ncp__idle *idle, uint32_t bucket,
+                             bool *returned)
 {
     for (;;) {
-        uint32_t index = scan(idle, bucket);
+        uint32_t index = scan(idle, bucket, returned);
         if (index == NCP__NO_SLOT)
             return NCP__NO_SLOT;
-        if (!claim_bit(chunk_of(idle, index), bit_of(index)))
+        if (!ncp__masks_claim(idle, index))
             continue;
         if (idle->fifo)
             atomic_store_explicit(
-                &idle->first,
-                atomic_load_explicit(&ncp__slot_at(idle->slots, index)->next,
+                &ncp__idle_home(idle)->first,
+                atomic_load_explicit(&slot_at__engine_idle_masks(idle, index)->next,
                                      memory_order_relaxed),
                 memory_order_relaxed);
         return index;
     }
 }
 
-/* Puts an owned slot back as if it had never been taken. */
-static void untake(struct ncp__idle *idle, uint32_t index)
+/* ---------------------------------------------------------------------- taking */
+
+/* Sets the bit of a slot that was made idle, unless it is set. */
+static void show(struct ncp__idle *idle, uint32_t index)
 {
-    atomic_fetch_or_explicit(&chunk_of(idle, index)->idle, bit_of(index),
-                             memory_order_seq_cst);
+    struct ncp__chunk *chunk = chunk_of(idle, index);
+    uint64_t bit = ncp__bit_of(index);
+
+    /* Seq_cst, after the word was made idle: pairs with clear_stale. */
+    if ((atomic_load_explicit(&chunk->idle, memory_order_seq_cst) & bit) == 0)
+        atomic_fetch_or_explicit(&chunk->idle, bit, memory_order_seq_cst);
+}
+
+/* Puts a slot back that was taken and does not fit. */
+static void untake(struct ncp__idle *idle, uint32_t index, bool *returned)
+{
+    ncp__idle_let_go(slot_at__engine_idle_masks(idle, index));
+    show(idle, index);
+    *returned = true;
 }
 
 static uint32_t take_in_bucket(struct ncp__idle *idle, uint32_t bucket,
                                bool *returned)
 {
-    uint32_t index = take_scanned(idle, bucket);
+    uint32_t index = take_scanned(idle, bucket, returned);
 
     if (index == NCP__NO_SLOT)
         return index;
     /* The masks of kinds may have been stale. */
-    const struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
-    if (bucket_of__engine_idle_lockfree(slot->protocol, slot->ip) == bucket)
+    const struct ncp__slot *slot = slot_at__engine_idle_masks(idle, index);
+    if (slot->protocol == ncp__buckets[bucket].protocol &&
+        slot->ip == ncp__buckets[bucket].ip)
         return index;
-    untake(idle, index);
-    *returned = true;
+    untake(idle, index, returned);
     return NCP__NO_SLOT;
 }
 
-/* The usual pool has connections of one kind: hints first. */
-static uint32_t take_any(struct ncp__idle *idle)
+/* FIFO: now and then a scan, which finds what a race lost to the chain. */
+static bool rescans(const struct ncp__idle *idle)
 {
-    bool rescan =
-        idle->fifo && atomic_load_explicit(&idle->order, memory_order_relaxed) %
-                              NCP__CHUNK_SLOTS ==
-                          0; /* finds what a race lost */
-    uint32_t index = rescan ? NCP__NO_SLOT : take_hinted(idle);
-
-    return index != NCP__NO_SLOT ? index : take_scanned(idle, NCP__BUCKETS);
+    return idle->fifo && atomic_load_explicit(&ncp__idle_home(idle)->order,
+                                              memory_order_relaxed) %
+                                 NCP__CHUNK_SLOTS ==
+                             0;
 }
 
-uint32_t ncp__idle_take(struct ncp__idle *idle, int want_protocol, int want_ip,
-                        bool *returned)
+/* The usual pool has connections of one kind: hints first. */
+static uint32_t take_any(struct ncp__idle *idle, bool *returned)
+{
+    uint32_t index = rescans(idle) ? NCP__NO_SLOT : take_hinted(idle);
+
+    return index != NCP__NO_SLOT ? index
+                                 : take_scanned(idle, NCP__BUCKETS, returned);
+}
+
+uint32_t ncp__masks_take(struct ncp__idle *idle, int want_protocol, int want_ip,
+                         bool *returned)
 {
     uint32_t kinds = atomic_load_explicit(&idle->kinds, memory_order_relaxed);
     bool one_kind = (kinds & (kinds - 1)) == 0;
 
-    *returned = false;
     if (NCP__LIKELY(one_kind) && want_protocol == NCP_PROTOCOL_UNKNOWN &&
         want_ip == NCP_IP_UNKNOWN)
-        return take_any(idle);
+        return take_any(idle, returned);
     for (uint32_t b = 0; b < NCP__BUCKETS; b++) {
         if ((kinds >> b & 1) == 0 ||
-            !ncp__fits(buckets__engine_idle_lockfree[b].protocol, buckets__engine_idle_lockfree[b].ip, want_protocol,
-                       want_ip))
+            !ncp__fits(ncp__buckets[b].protocol, ncp__buckets[b].ip,
+                       want_protocol, want_ip))
             continue;
-        uint32_t index =
-            one_kind ? take_any(idle) : take_in_bucket(idle, b, returned);
+        uint32_t index = one_kind ? take_any(idle, returned)
+                                  : take_in_bucket(idle, b, returned);
         if (index == NCP__NO_SLOT)
             continue;
-        const struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
+        const struct ncp__slot *slot = slot_at__engine_idle_masks(idle, index);
         if (ncp__fits(slot->protocol, slot->ip, want_protocol, want_ip))
             return index;
-        untake(idle, index); /* a second kind has appeared meanwhile */
-        *returned = true;
+        untake(idle, index, returned); /* a second kind has appeared */
     }
     return NCP__NO_SLOT;
 }
 
 /* ---------------------------------------------------------------- publishing */
 
-static void chain_lifo(struct ncp__idle *idle, uint32_t index)
+static void chain_lifo(const struct ncp__idle *idle, struct ncp__shard *shard,
+                       uint32_t index)
 {
-    uint32_t first = atomic_load_explicit(&idle->first, memory_order_relaxed);
+    uint32_t first = atomic_load_explicit(&shard->first, memory_order_relaxed);
 
     if (first != index)
-        atomic_store_explicit(&ncp__slot_at(idle->slots, index)->next, first,
+        atomic_store_explicit(&slot_at__engine_idle_masks(idle, index)->next, first,
                               memory_order_relaxed);
-    atomic_store_explicit(&idle->first, index, memory_order_relaxed);
+    atomic_store_explicit(&shard->first, index, memory_order_relaxed);
 }
 
-static void chain_fifo(struct ncp__idle *idle, uint32_t index)
+static void chain_fifo(const struct ncp__idle *idle, struct ncp__shard *shard,
+                       uint32_t index)
 {
-    uint32_t last = atomic_load_explicit(&idle->last, memory_order_relaxed);
+    uint32_t last = atomic_load_explicit(&shard->last, memory_order_relaxed);
 
-    atomic_store_explicit(&ncp__slot_at(idle->slots, index)->next, NCP__NO_SLOT,
+    atomic_store_explicit(&slot_at__engine_idle_masks(idle, index)->next, NCP__NO_SLOT,
                           memory_order_relaxed);
     if (last != NCP__NO_SLOT && last != index)
-        atomic_store_explicit(&ncp__slot_at(idle->slots, last)->next, index,
+        atomic_store_explicit(&slot_at__engine_idle_masks(idle, last)->next, index,
                               memory_order_relaxed);
-    atomic_store_explicit(&idle->last, index, memory_order_relaxed);
-    if (atomic_load_explicit(&idle->first, memory_order_relaxed) ==
+    atomic_store_explicit(&shard->last, index, memory_order_relaxed);
+    if (atomic_load_explicit(&shard->first, memory_order_relaxed) ==
         NCP__NO_SLOT)
-        atomic_store_explicit(&idle->first, index, memory_order_relaxed);
+        atomic_store_explicit(&shard->first, index, memory_order_relaxed);
 }
 
-void ncp__idle_publish(struct ncp__idle *idle, uint32_t index)
+/* Later than the last return of this shard, and than the last of this slot, which
+ * may have been in another shard. Not a read-modify-write: returns that overlap
+ * may share a stamp. */
+static void stamp(const struct ncp__idle *idle, struct ncp__shard *shard,
+                  uint32_t index)
 {
-    struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
-    /* Not a read-modify-write: returns that overlap may share a stamp. */
-    uint32_t stamp =
-        atomic_load_explicit(&idle->order, memory_order_relaxed) + 1;
+    struct ncp__slot *slot = slot_at__engine_idle_masks(idle, index);
+    uint32_t order = atomic_load_explicit(&shard->order, memory_order_relaxed);
+    uint32_t mine = atomic_load_explicit(&slot->stamp, memory_order_relaxed);
+    uint32_t next = ((int32_t)(mine - order) > 0 ? mine : order) + 1;
 
-    atomic_store_explicit(&idle->order, stamp, memory_order_relaxed);
-    atomic_store_explicit(&slot->stamp, stamp, memory_order_relaxed);
+    atomic_store_explicit(&shard->order, next, memory_order_relaxed);
+    atomic_store_explicit(&slot->stamp, next, memory_order_relaxed);
+}
+
+void ncp__masks_publish(struct ncp__idle *idle, uint32_t index)
+{
+    struct ncp__shard *shard = ncp__idle_home(idle);
+
+    stamp(idle, shard, index);
     if (idle->fifo)
-        chain_fifo(idle, index);
+        chain_fifo(idle, shard, index);
     else
-        chain_lifo(idle, index);
-    untake(idle, index);
+        chain_lifo(idle, shard, index);
+    ncp__idle_let_go(slot_at__engine_idle_masks(idle, index));
+    show(idle, index);
 }
 
 /* --------------------------------------------------------------- maintenance */
 
-bool ncp__idle_claim(struct ncp__idle *idle, uint32_t index)
-{
-    struct ncp__chunk *chunk = chunk_of(idle, index);
-    uint64_t bit = bit_of(index);
-
-    return (idle_mask(chunk) & bit) != 0 && claim_bit(chunk, bit);
-}
-
-bool ncp__idle_claim_for_check(struct ncp__idle *idle, uint32_t index)
-{
-    struct ncp__chunk *chunk = chunk_of(idle, index);
-    uint64_t bit = bit_of(index);
-
-    if ((idle_mask(chunk) & bit) == 0)
-        return false;
-    /* Counted twice for a moment rather than not at all. */
-    set_bit(&chunk->checking, bit);
-    if (claim_bit(chunk, bit))
-        return true;
-    clear_bit(&chunk->checking, bit);
-    return false;
-}
-
-void ncp__idle_failed(struct ncp__idle *idle, uint32_t index)
-{
-    clear_bit(&chunk_of(idle, index)->checking, bit_of(index));
-}
-
 /* A connection that was newest before its check is newest after it. */
 static void rechain_lifo(struct ncp__idle *idle, uint32_t index)
 {
-    uint32_t first = atomic_load_explicit(&idle->first, memory_order_relaxed);
-    const struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
+    struct ncp__shard *shard = ncp__idle_home(idle);
+    uint32_t first = atomic_load_explicit(&shard->first, memory_order_relaxed);
 
     if (first != NCP__NO_SLOT) {
-        uint32_t mine =
-            atomic_load_explicit(&slot->stamp, memory_order_relaxed);
-        uint32_t its = atomic_load_explicit(
-            &ncp__slot_at(idle->slots, first)->stamp, memory_order_relaxed);
+        uint32_t mine = atomic_load_explicit(&slot_at__engine_idle_masks(idle, index)->stamp,
+                                             memory_order_relaxed);
+        uint32_t its = atomic_load_explicit(&slot_at__engine_idle_masks(idle, first)->stamp,
+                                            memory_order_relaxed);
         if ((int32_t)(mine - its) < 0)
             return;
     }
-    chain_lifo(idle, index);
+    chain_lifo(idle, shard, index);
 }
 
-void ncp__idle_checked(struct ncp__idle *idle, uint32_t index)
+void ncp__masks_unclaim(struct ncp__idle *idle, uint32_t index)
 {
     if (!idle->fifo)
         rechain_lifo(idle, index);
-    untake(idle, index);
-    ncp__idle_failed(idle, index); /* no more under check */
+    ncp__idle_let_go(slot_at__engine_idle_masks(idle, index));
+    show(idle, index);
 }
 
 /* By the masks of kinds, which an unowned slot can be judged by. */
-static uint64_t fitting(struct ncp__chunk *chunk, int protocol, int ip)
+static uint64_t fitting(const struct ncp__chunk *chunk, int protocol, int ip)
 {
     uint64_t mask = UINT64_MAX;
 
@@ -2719,50 +3574,41 @@ static uint64_t fitting(struct ncp__chunk *chunk, int protocol, int ip)
     return mask;
 }
 
-uint32_t ncp__idle_take_oldest(struct ncp__idle *idle, int unless_protocol,
-                               int unless_ip)
+static uint32_t oldest(struct ncp__idle *idle, int unless_protocol,
+                       int unless_ip)
 {
     bool all =
         unless_protocol == NCP_PROTOCOL_UNKNOWN && unless_ip == NCP_IP_UNKNOWN;
+    struct best best = {NCP__NO_SLOT, 0};
+    uint32_t chunks = ncp__chunk_count(idle->slots);
 
+    for (uint32_t c = 0; c < chunks; c++) {
+        struct ncp__chunk *chunk = ncp__chunk_at(idle->slots, c);
+        uint64_t mask = look__engine_idle_masks(chunk, ncp__idle_candidates(idle, c));
+        if (!all)
+            mask &= ~fitting(chunk, unless_protocol, unless_ip);
+        consider(idle, &best, c * NCP__CHUNK_SLOTS, mask, true);
+    }
+    return best.index;
+}
+
+uint32_t ncp__masks_take_oldest(struct ncp__idle *idle, int unless_protocol,
+                                int unless_ip)
+{
     for (;;) {
-        struct best best = {NCP__NO_SLOT, 0};
-        uint32_t chunks = ncp__chunk_count(idle->slots);
-
-        for (uint32_t c = 0; c < chunks; c++) {
-            struct ncp__chunk *chunk = ncp__chunk_at(idle->slots, c);
-            uint64_t mask = idle_mask(chunk);
-            if (!all)
-                mask &= ~fitting(chunk, unless_protocol, unless_ip);
-            consider(idle, &best, c * NCP__CHUNK_SLOTS, mask, true);
-        }
-        if (best.index == NCP__NO_SLOT ||
-            claim_bit(chunk_of(idle, best.index), bit_of(best.index)))
-            return best.index;
+        uint32_t index = oldest(idle, unless_protocol, unless_ip);
+        if (index == NCP__NO_SLOT || ncp__masks_claim(idle, index))
+            return index;
     }
 }
 
-uint64_t ncp__idle_sweep(struct ncp__idle *idle, uint32_t chunk)
-{
-    struct ncp__chunk *swept = ncp__chunk_at(idle->slots, chunk);
-
-    if (idle_mask(swept) == 0)
-        return 0;
-    return atomic_exchange_explicit(&swept->idle, 0, memory_order_acq_rel);
-}
-
-uint32_t ncp__idle_count(const struct ncp__idle *idle)
+uint32_t ncp__masks_bits(const struct ncp__idle *idle)
 {
     uint32_t chunks = ncp__chunk_count(idle->slots);
     int count = 0;
 
-    for (uint32_t c = 0; c < chunks; c++) {
-        struct ncp__chunk *chunk = ncp__chunk_at(idle->slots, c);
-        uint64_t mask =
-            idle_mask(chunk) |
-            atomic_load_explicit(&chunk->checking, memory_order_relaxed);
-        count += __builtin_popcountll(mask);
-    }
+    for (uint32_t c = 0; c < chunks; c++)
+        count += __builtin_popcountll(ncp__idle_candidates(idle, c));
     return (uint32_t)count;
 }
 
@@ -2889,7 +3735,7 @@ ncp__latency_percentiles(const struct ncp__latency *latency)
 
 /* How connections leave the pool, one by one and all together. */
 
-static void set_state(struct ncp__slot *slot, enum ncp__state state)
+static void set_state__engine_leave(struct ncp__slot *slot, enum ncp__state state)
 {
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
 
@@ -2941,7 +3787,7 @@ void ncp__begin_close_locked(struct ncp__engine *engine, uint32_t index,
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
 
-    set_state(slot, NCP__CLOSING);
+    set_state__engine_leave(slot, NCP__CLOSING);
     slot->reason = (uint8_t)reason;
     slot->link = acts->close_head;
     acts->close_head = index;
@@ -3009,7 +3855,7 @@ bool ncp__take_away_locked(struct ncp__engine *engine, uint32_t index,
 
 void ncp__mark_closing_locked(struct ncp__slot *slot)
 {
-    set_state(slot, NCP__CLOSING);
+    set_state__engine_leave(slot, NCP__CLOSING);
 }
 
 void ncp__engine_taken_back(struct ncp__engine *engine, uint32_t index,
@@ -3082,10 +3928,27 @@ void ncp__engine_count_leak(struct ncp__engine *engine)
     ncp__engine_unlock(engine);
 }
 
-void ncp__begin_check_locked(struct ncp__slot *slot, uint64_t now_ns)
+void ncp__begin_check_locked(struct ncp__engine *engine, uint32_t index,
+                             uint64_t now_ns)
 {
-    slot->checked_ns = now_ns;
-    set_state(slot, NCP__CHECKING);
+    ncp__engine_slot(engine, index)->checked_ns = now_ns;
+    ncp__idle_begin_check(&engine->idle, index);
+}
+
+uint64_t ncp__engine_checking_locked(const struct ncp__engine *engine,
+                                     uint32_t chunk)
+{
+    const struct ncp__chunk *looked_at = ncp__chunk_at(&engine->slots, chunk);
+    uint64_t mask =
+        engine->idle.checking == 0
+            ? 0
+            : atomic_load_explicit(&looked_at->open, memory_order_relaxed);
+    uint64_t checking = 0;
+
+    for (; mask != 0; mask &= mask - 1)
+        if (under_check(&looked_at->slots[__builtin_ctzll(mask)]))
+            checking |= mask & -mask;
+    return checking;
 }
 
 /* The owner of a checked slot lets go of it. */
@@ -3097,14 +3960,13 @@ static void end_check(struct ncp__engine *engine, uint32_t index, bool healthy,
                          : NCP_REASON_UNHEALTHY;
 
     slot->checked_ns = now_ns;
+    ncp__idle_end_check(&engine->idle);
     if (reason == NCP_REASON_NONE && !ncp__engine_closed(engine)) {
-        set_state(slot, NCP__IDLE);
-        ncp__idle_checked(&engine->idle, index);
+        ncp__idle_unclaim(&engine->idle, index);
         return;
     }
     if (reason == NCP_REASON_NONE)
         reason = NCP_REASON_POOL_CLOSED;
-    ncp__idle_failed(&engine->idle, index);
     ncp__begin_close_locked(engine, index, reason, now_ns, acts);
 }
 
@@ -3130,9 +3992,9 @@ bool ncp__engine_check_overdue(struct ncp__engine *engine, uint32_t index,
     ncp__engine_lock(engine);
     bool ours = under_check(ncp__engine_slot(engine, index));
     if (ours) {
-        set_state(ncp__engine_slot(engine, index),
+        set_state__engine_leave(ncp__engine_slot(engine, index),
                   running ? NCP__OVERDUE : NCP__CLOSING);
-        ncp__idle_failed(&engine->idle, index);
+        ncp__idle_end_check(&engine->idle);
         account_left(engine, index, now_ns);
         engine->out += running;
         count_check(engine, false);
@@ -3233,7 +4095,7 @@ void ncp__limits_changed_locked(struct ncp__engine *engine, uint64_t now_ns,
     uint64_t mask = ~(uint64_t)NCP__GATE_OVER;
 
     engine->max_idle = limited ? limits->max_idle : max;
-    atomic_store_explicit(&engine->idle_limited, limited, memory_order_seq_cst);
+    ncp__idle_count_exactly(&engine->idle, limited);
     if (limits->adaptive)
         mask &= NCP__GATE_WAITER - 1;
     atomic_store_explicit(&engine->get_mask, mask, memory_order_relaxed);
@@ -3273,8 +4135,7 @@ int ncp__engine_resize(struct ncp__engine *engine, uint32_t max,
 static void expire_chunk_locked(struct ncp__engine *engine, uint32_t chunk,
                                 uint64_t now_ns, struct ncp__acts *acts)
 {
-    uint64_t mask = atomic_load_explicit(
-        &ncp__chunk_at(&engine->slots, chunk)->idle, memory_order_relaxed);
+    uint64_t mask = ncp__idle_candidates(&engine->idle, chunk);
 
     for (; mask != 0; mask &= mask - 1) {
         uint32_t index =
@@ -3287,7 +4148,7 @@ static void expire_chunk_locked(struct ncp__engine *engine, uint32_t chunk,
         /* Owned now: what was read before may have been somebody else's. */
         int reason = ncp__engine_expired(engine, slot, now_ns, false);
         if (reason == NCP_REASON_NONE)
-            ncp__idle_publish(&engine->idle, index);
+            ncp__idle_unclaim(&engine->idle, index);
         else
             ncp__begin_close_locked(engine, index, reason, now_ns, acts);
     }
@@ -3324,7 +4185,6 @@ static void forget_chunk(struct ncp__engine *engine, uint32_t chunk_index,
         ncp__slots_release(&engine->slots, chunk_index * NCP__CHUNK_SLOTS + i);
     }
     atomic_store_explicit(&chunk->idle, 0, memory_order_relaxed);
-    atomic_store_explicit(&chunk->checking, 0, memory_order_relaxed);
     atomic_store_explicit(&chunk->open, 0, memory_order_relaxed);
     atomic_store_explicit(&chunk->tcp, 0, memory_order_relaxed);
     atomic_store_explicit(&chunk->udp, 0, memory_order_relaxed);
@@ -3348,6 +4208,7 @@ void ncp__engine_forked(struct ncp__engine *engine,
     for (uint32_t i = 0;
          engine->closed_leases != NULL && i < NCP__CLOSED_LEASES; i++)
         engine->closed_leases[i] = 0;
+    ncp__idle_forget(&engine->idle);
     engine->lines = (struct ncp__lines){.sequence = engine->lines.sequence};
     engine->open = engine->dialing = engine->creating = 0;
     engine->closing = engine->out = 0;
@@ -3780,7 +4641,7 @@ enum { BUCKETS = 64 };
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-} buckets__engine_park_posix[BUCKETS] = {[0 ... BUCKETS - 1] = {PTHREAD_MUTEX_INITIALIZER,
+} buckets[BUCKETS] = {[0 ... BUCKETS - 1] = {PTHREAD_MUTEX_INITIALIZER,
                                              PTHREAD_COND_INITIALIZER}};
 
 static size_t bucket_of__engine_park_posix(const atomic_uint *word)
@@ -3811,19 +4672,19 @@ void ncp__park(atomic_uint *word, unsigned expected, uint64_t deadline_ns)
     if (now >= deadline_ns)
         return;
     struct timespec at = slice_end(deadline_ns - now);
-    pthread_mutex_lock(&buckets__engine_park_posix[i].lock);
+    pthread_mutex_lock(&buckets[i].lock);
     if (atomic_load_explicit(word, memory_order_acquire) == expected)
-        pthread_cond_timedwait(&buckets__engine_park_posix[i].changed, &buckets__engine_park_posix[i].lock, &at);
-    pthread_mutex_unlock(&buckets__engine_park_posix[i].lock);
+        pthread_cond_timedwait(&buckets[i].changed, &buckets[i].lock, &at);
+    pthread_mutex_unlock(&buckets[i].lock);
 }
 
 void ncp__unpark(atomic_uint *word)
 {
     size_t i = bucket_of__engine_park_posix(word);
 
-    pthread_mutex_lock(&buckets__engine_park_posix[i].lock);
-    pthread_cond_broadcast(&buckets__engine_park_posix[i].changed);
-    pthread_mutex_unlock(&buckets__engine_park_posix[i].lock);
+    pthread_mutex_lock(&buckets[i].lock);
+    pthread_cond_broadcast(&buckets[i].changed);
+    pthread_mutex_unlock(&buckets[i].lock);
 }
 
 #endif
@@ -4010,7 +4871,7 @@ void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot)
 
 enum { MILLION = 1000000, TORN_READS = 4 };
 
-/* What the masks say: idle connections, those under check included. */
+/* Idle connections, those under check included. */
 struct idle_view {
     uint64_t all, tcp, udp, ipv4, ipv6;
 };
@@ -4022,6 +4883,20 @@ static uint64_t count_bits(uint64_t mask)
 
 /* Opening and closing take the lock, so the set of connections stands still;
  * each of them is idle or not at the moment its chunk is read. */
+static uint64_t idle_in(const struct ncp__chunk *chunk)
+{
+    uint64_t mask = atomic_load_explicit(&chunk->open, memory_order_relaxed);
+    uint64_t idle = 0;
+
+    for (; mask != 0; mask &= mask - 1) {
+        enum ncp__state state =
+            ncp__state_of(&chunk->slots[__builtin_ctzll(mask)]);
+        if (state == NCP__IDLE || state == NCP__CHECKING)
+            idle |= mask & -mask;
+    }
+    return idle;
+}
+
 static void view_idle_locked(const struct ncp__engine *engine,
                              struct idle_view *view)
 {
@@ -4029,11 +4904,8 @@ static void view_idle_locked(const struct ncp__engine *engine,
 
     *view = (struct idle_view){0};
     for (uint32_t i = 0; i < chunks; i++) {
-        struct ncp__chunk *chunk = ncp__chunk_at(&engine->slots, i);
-        uint64_t idle =
-            (atomic_load_explicit(&chunk->idle, memory_order_acquire) |
-             atomic_load_explicit(&chunk->checking, memory_order_relaxed)) &
-            atomic_load_explicit(&chunk->open, memory_order_relaxed);
+        const struct ncp__chunk *chunk = ncp__chunk_at(&engine->slots, i);
+        uint64_t idle = idle_in(chunk);
         view->all += count_bits(idle);
         view->tcp += count_bits(
             idle & atomic_load_explicit(&chunk->tcp, memory_order_relaxed));
@@ -4518,6 +5390,9 @@ enum { NCP__MAX_CHECKS = 10 };
 /* pool.return_work: what a put does before it lets go of one. */
 enum { NCP__RETURN_HOOK = 1, NCP__RETURN_BLOCKING = 2 };
 
+/* pool.quick: what may go the shortest way (quick.h). */
+enum { NCP__QUICK_GET = 1, NCP__QUICK_PUT = 2 };
+
 struct ncp__tickets;
 struct ncp__stacks;
 struct ncp__host;
@@ -4527,6 +5402,8 @@ struct ncp_pool {
     _Atomic int64_t get_timeout_ms;
     uint8_t borrow_work;
     uint8_t return_work;
+    uint8_t quick;
+    uint8_t quick_stop; /* flags of a slot that is not lent the shortest way */
     bool pull;
     bool derives_cleanup, derives_leak; /* intervals follow the timeouts */
     bool accepts; /* by itself: server mode without an acceptor */
@@ -4791,6 +5668,8 @@ void ncp__get_reject(ncp_pool *pool, uint32_t index, int reason);
 
 /* ----------------------------------------------------------- give_back.c */
 
+/* After a put that has made its connection idle: serves who waits. */
+void ncp__put_serve(ncp_pool *pool);
 /* Ends a lease by closing its connection, for a reason. */
 int ncp__lease_discard(ncp_pool *pool, ncp_lease lease, int reason);
 
@@ -5636,7 +6515,7 @@ struct ncp_cancel {
 
 /* One lock for all tokens: it is taken only by gets that carry one and have to
  * wait. Before the engine's lock. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock__pool_cancel = PTHREAD_MUTEX_INITIALIZER;
 static unsigned forks; /* of this process's line; guarded by `lock` */
 
 int ncp_cancel_new(ncp_cancel **out)
@@ -5711,11 +6590,11 @@ bool ncp__cancel_watch(struct ncp__cancel_entry *entry, ncp_cancel *cancel,
     *entry = (struct ncp__cancel_entry){.cancel = cancel, .waiter = waiter};
     if (cancel == NULL)
         return true;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&lock__pool_cancel);
     bool fired = ncp__cancel_fired(cancel);
     if (!fired)
         add__pool_cancel(entry);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&lock__pool_cancel);
     if (fired)
         entry->cancel = NULL;
     return !fired;
@@ -5725,14 +6604,14 @@ void ncp__cancel_unwatch(struct ncp__cancel_entry *entry)
 {
     if (entry->cancel == NULL)
         return;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&lock__pool_cancel);
     if (entry->previous != NULL)
         entry->previous->next = entry->next;
     else
         entry->cancel->entries = entry->next;
     if (entry->next != NULL)
         entry->next->previous = entry->previous;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&lock__pool_cancel);
 }
 
 /* Pokes the waiters of all entries: each thread sees the token and gives up. */
@@ -5740,29 +6619,29 @@ int ncp_cancel_fire(ncp_cancel *cancel)
 {
     if (cancel == NULL)
         return NCP_EINVAL;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&lock__pool_cancel);
     /* Seq_cst: pairs with a waiter that announces its sleep, then looks. */
     atomic_store_explicit(&cancel->fired, true, memory_order_seq_cst);
     forget_parents_gets(cancel);
     for (struct ncp__cancel_entry *entry = cancel->entries; entry != NULL;
          entry = entry->next)
         ncp__waiter_poke(entry->waiter);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&lock__pool_cancel);
     return NCP_OK;
 }
 
 void ncp__cancel_before_fork(void)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&lock__pool_cancel);
 }
 
 void ncp__cancel_after_fork(bool child)
 {
     if (child) {
-        pthread_mutex_init(&lock, NULL);
+        pthread_mutex_init(&lock__pool_cancel, NULL);
         forks++;
     } else {
-        pthread_mutex_unlock(&lock);
+        pthread_mutex_unlock(&lock__pool_cancel);
     }
 }
 
@@ -6853,6 +7732,60 @@ void ncp__pull_ticket_event(const struct ncp__waiter *ticket, ncp_event *event)
 
 /* ------------------------------------------------------ pool/give_back.c */
 
+/* pool/quick.h */
+/*
+ * The shortest way of a get and of a put, for every driver: no hook, no check, no
+ * sample of the latency, nobody waits. 0 or false: nothing was done, go the long
+ * way.
+ */
+#ifndef NCP_POOL_QUICK_H
+#define NCP_POOL_QUICK_H
+
+
+/* A connection at once, if nothing has to be done to it: its lease. One get in
+ * NCP__LATENCY_EVERY goes the long way, where its time is taken; `gets` counts
+ * them for a thread or a tap. */
+static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
+                                       uint32_t *gets)
+{
+    struct ncp__engine *engine = &pool->engine;
+
+    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_GET) == 0 ||
+                      *gets % NCP__LATENCY_EVERY == 0 ||
+                      atomic_load_explicit(&engine->idle.quick,
+                                           memory_order_relaxed) == 0))
+        return 0;
+    ncp_lease lease = ncp__fast_get(engine, shard, pool->quick_stop,
+                                    ncp__engine_now_coarse(engine));
+    *gets += lease != 0;
+    return lease;
+}
+
+/* A pool that is used much gets its time from the housekeeper. */
+static inline uint64_t ncp__put_time(ncp_pool *pool)
+{
+    const struct ncp__engine *engine = &pool->engine;
+
+    if (NCP__UNLIKELY(
+            atomic_load_explicit(&engine->tick_ns, memory_order_relaxed) == 0))
+        ncp__tick_wanted(pool);
+    return ncp__engine_now_coarse(engine);
+}
+
+static inline bool ncp__quick_put(ncp_pool *pool, struct ncp__shard *shard,
+                                  ncp_lease lease)
+{
+    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_PUT) == 0))
+        return false;
+    enum ncp__fast_put put =
+        ncp__fast_put(&pool->engine, shard, lease, ncp__put_time(pool));
+    if (NCP__UNLIKELY(put == NCP__PUT_SERVE))
+        ncp__put_serve(pool);
+    return put != NCP__PUT_NOT;
+}
+
+#endif
+
 /* The ways in which a lease ends: put, discard, detach, close by the holder. */
 
 /* A lease that had been taken away, or is none. */
@@ -6915,23 +7848,12 @@ static int return_work(ncp_pool *pool, uint32_t index)
     return NCP_OK;
 }
 
-/* A pool that is used much gets its time from the housekeeper. */
-static inline uint64_t put_time(ncp_pool *pool)
-{
-    const struct ncp__engine *engine = &pool->engine;
-
-    if (NCP__UNLIKELY(
-            atomic_load_explicit(&engine->tick_ns, memory_order_relaxed) == 0))
-        ncp__tick_wanted(pool);
-    return ncp__engine_now_coarse(engine);
-}
-
 static int put_owned(ncp_pool *pool, uint32_t index)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__acts acts = NCP__NO_ACTS;
-    uint64_t now_ns = put_time(pool);
+    uint64_t now_ns = ncp__put_time(pool);
     int reason = ncp__engine_expired(engine, slot, now_ns, true);
 
     if (NCP__UNLIKELY(ncp__engine_closed(engine)))
@@ -6959,7 +7881,7 @@ static int put_closing(ncp_pool *pool, ncp_lease lease)
 
     ncp__pool_hold(pool);
     (void)ncp__pull_drop_check(pool, lease, NCP_ECANCELED);
-    int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__IDLE, &index);
+    int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__HELD, &index);
     rc =
         rc == NCP_OK ? put_owned(pool, index) : put_odd(pool, lease, index, rc);
     ncp__pool_settle(pool);
@@ -6967,20 +7889,36 @@ static int put_closing(ncp_pool *pool, ncp_lease lease)
     return rc;
 }
 
-int ncp_pool_put(ncp_pool *pool, ncp_lease lease)
+void ncp__put_serve(ncp_pool *pool)
+{
+    struct ncp__acts acts = NCP__NO_ACTS;
+
+    ncp__engine_serve(&pool->engine, ncp__engine_now(&pool->engine), &acts);
+    (void)ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+}
+
+static int put(ncp_pool *pool, ncp_lease lease)
 {
     uint32_t index;
 
-    if (NCP__UNLIKELY(pool == NULL))
-        return NCP_EINVALIDCONN;
     if (NCP__UNLIKELY(ncp__engine_closed(&pool->engine)))
         return put_closing(pool, lease);
     if (NCP__UNLIKELY((pool->borrow_work & NCP__BORROW_ASK) != 0))
         (void)ncp__pull_drop_check(pool, lease, NCP_ECANCELED);
-    int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__IDLE, &index);
+    int rc = ncp__engine_end_lease(&pool->engine, lease, NCP__HELD, &index);
     if (NCP__UNLIKELY(rc != NCP_OK))
         return put_odd(pool, lease, index, rc);
     return put_owned(pool, index);
+}
+
+int ncp_pool_put(ncp_pool *pool, ncp_lease lease)
+{
+    if (NCP__UNLIKELY(pool == NULL))
+        return NCP_EINVALIDCONN;
+    if (NCP__LIKELY(
+            ncp__quick_put(pool, ncp__idle_home(&pool->engine.idle), lease)))
+        return NCP_OK;
+    return put(pool, lease);
 }
 
 static int discard(ncp_pool *pool, ncp_lease lease, int reason)
@@ -8212,6 +9150,8 @@ static const char *const option_dial_policies[] = {
 };
 static const char *const option_stores[] = {
     [NCP_STORE_LOCKFREE] = "lockfree",
+    [NCP_STORE_LOCK] = "lock",
+    [NCP_STORE_SHARDED] = "sharded",
 };
 static const char *const option_log_levels[] = {
     [NCP_LOG_OFF] = "off",   [NCP_LOG_ERROR] = "error", [NCP_LOG_WARN] = "warn",
@@ -8434,7 +9374,9 @@ static const struct ncp__option_row option_rows[NCP__OPTION_END] = {
         "waited 1ms)"),
     [NCP_OPTION_STORE] = OPTION_ENUM("store", OPTION_FIXED, NCP_STORE_LOCKFREE,
                                      NCP_STORE_LOCKFREE, option_stores,
-                                     "how idle connections are kept: lockfree"),
+                                     "how idle connections are kept: lockfree, "
+                                     "lock (a mutex and a list) or sharded (a "
+                                     "chain for each of a few threads)"),
     [NCP_OPTION_MAX_WAITERS] = OPTION_INT_0(
         "max_waiters", OPTION_LIVE, "callers", 0, 0, 10 * OPTION_COUNT,
         "unlimited", "how many callers may wait at the same time"),
@@ -9008,6 +9950,18 @@ static void choose_work(ncp_pool *pool)
         pool->return_work |= NCP__RETURN_BLOCKING;
 }
 
+/* Stale datagrams are dropped on the long way. */
+static void choose_quick(ncp_pool *pool)
+{
+    pool->quick_stop = NCP__FLAG_UNHEALTHY;
+    if ((pool->borrow_work & NCP__BORROW_DRAIN) != 0)
+        pool->quick_stop |= NCP__FLAG_DATAGRAM;
+    if ((pool->borrow_work & ~NCP__BORROW_DRAIN) == 0)
+        pool->quick |= NCP__QUICK_GET;
+    if (pool->return_work == 0 && (pool->borrow_work & NCP__BORROW_ASK) == 0)
+        pool->quick |= NCP__QUICK_PUT;
+}
+
 /* A dialer for the target, unless the user has one of his own. */
 static int choose_dialer(ncp_pool *pool)
 {
@@ -9046,10 +10000,10 @@ static int init_engine(ncp_pool *pool)
         engine->clock = pool->config.clock->fn.clock;
         engine->clock_user = pool->config.clock->user;
     }
-    int rc = ncp__engine_init(engine, &limits,
-                              ncp__pool_num(pool, NCP_OPTION_IDLE_ORDER) ==
-                                  NCP_IDLE_FIFO,
-                              count_of(pool, NCP_OPTION_LATENCY_SAMPLES));
+    int rc = ncp__engine_init(
+        engine, &limits, (int)ncp__pool_num(pool, NCP_OPTION_STORE),
+        ncp__pool_num(pool, NCP_OPTION_IDLE_ORDER) == NCP_IDLE_FIFO,
+        count_of(pool, NCP_OPTION_LATENCY_SAMPLES));
     if (rc != NCP_OK)
         return rc;
     apply_gatekeeper(pool);
@@ -9142,6 +10096,7 @@ int ncp_pool_new(ncp_config *config, ncp_pool **out)
     atomic_init(&pool->get_timeout_ms,
                 ncp__pool_num(pool, NCP_OPTION_GET_TIMEOUT));
     choose_work(pool);
+    choose_quick(pool);
     ncp__service_set_ticks(pool, is_coarse(pool));
     ncp__upkeep_plan(pool, ncp__engine_now(&pool->engine));
     ncp__registry_add(pool);
@@ -9693,18 +10648,11 @@ void ncp__get_mark(ncp_pool *pool, uint32_t index, uint64_t tag)
 /* -------------------------------------------------------------------- latency */
 
 /* One fast get in NCP__LATENCY_EVERY is timed. The first of a thread is. */
-static _Thread_local uint32_t gets_of_thread
-    __attribute__((tls_model("initial-exec")));
-
-static inline bool is_sampled(const ncp_pool *pool)
-{
-    return pool->engine.latency != NULL &&
-           gets_of_thread++ % NCP__LATENCY_EVERY == 0;
-}
-
 bool ncp__get_sampled(const ncp_pool *pool)
 {
-    return is_sampled(pool);
+    ncp__thread_enroll();
+    return ncp__thread.gets++ % NCP__LATENCY_EVERY == 0 &&
+           pool->engine.latency != NULL;
 }
 
 void ncp__get_record(ncp_pool *pool, uint64_t since_ns, uint32_t weight)
@@ -9974,11 +10922,11 @@ static int get_with_work(ncp_pool *pool, uint32_t index, struct get *get,
     return NCP_OK;
 }
 
-static inline int get(ncp_pool *pool, struct get *get, ncp_lease *out)
+static int get(ncp_pool *pool, struct get *get, ncp_lease *out)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__acts acts = NCP__NO_ACTS;
-    uint64_t since_ns = is_sampled(pool) ? ncp__engine_now(engine) : 0;
+    uint64_t since_ns = ncp__get_sampled(pool) ? ncp__engine_now(engine) : 0;
     uint32_t index = ncp__engine_fast_get(
         engine, get->protocol, get->ip, ncp__engine_now_coarse(engine), &acts);
 
@@ -10008,7 +10956,7 @@ int ncp__want_check(int protocol, int ip)
 }
 
 /* `*out` is 0. */
-static inline int answer(ncp_pool *pool, struct get *request, ncp_lease *out)
+static int answer(ncp_pool *pool, struct get *request, ncp_lease *out)
 {
     if (NCP__UNLIKELY(pool == NULL))
         return NCP_EINVAL;
@@ -10023,6 +10971,47 @@ static inline int answer(ncp_pool *pool, struct get *request, ncp_lease *out)
     return get(pool, request, out);
 }
 
+/* Any connection, now, from a pool of the push driver; 0 when that takes longer.
+ */
+static inline ncp_lease quick(ncp_pool *pool)
+{
+    if (NCP__UNLIKELY(pool == NULL || pool->pull))
+        return 0;
+    return ncp__quick_get(pool, ncp__idle_home(&pool->engine.idle),
+                          &ncp__thread.gets);
+}
+
+/* A second kind has appeared between two looks: as if it had not been lent. */
+static ncp_lease put_misfit(ncp_pool *pool, struct ncp__slot *slot,
+                            ncp_lease lease)
+{
+    uint64_t gets = atomic_load_explicit(&slot->gets, memory_order_relaxed);
+
+    atomic_store_explicit(&slot->gets, gets - 1, memory_order_relaxed);
+    (void)ncp_pool_put(pool, lease);
+    return 0;
+}
+
+/* The same for somebody who wants a kind, and marks it. */
+static inline ncp_lease quick_wanted(ncp_pool *pool, int protocol, int ip,
+                                     uint64_t tag)
+{
+    bool any = protocol == NCP_PROTOCOL_UNKNOWN && ip == NCP_IP_UNKNOWN;
+
+    if (pool == NULL ||
+        (!any && !ncp__idle_all_fit(&pool->engine.idle, protocol, ip)))
+        return 0;
+    ncp_lease lease = quick(pool);
+    if (lease == 0)
+        return 0;
+    struct ncp__slot *slot =
+        ncp__engine_slot(&pool->engine, ncp__token_index(lease));
+    if (NCP__UNLIKELY(!ncp__fits(slot->protocol, slot->ip, protocol, ip)))
+        return put_misfit(pool, slot, lease);
+    set_tag(slot, tag);
+    return lease;
+}
+
 int ncp_pool_get_ex(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
                     ncp_cancel *cancel, uint64_t tag, ncp_lease *out)
 {
@@ -10031,7 +11020,9 @@ int ncp_pool_get_ex(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
     if (NCP__UNLIKELY(out == NULL))
         return NCP_EINVAL;
     *out = 0;
-    return answer(pool, &request, out);
+    if (NCP__LIKELY(cancel == NULL))
+        *out = quick_wanted(pool, protocol, ip, tag);
+    return NCP__LIKELY(*out != 0) ? NCP_OK : answer(pool, &request, out);
 }
 
 int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
@@ -10043,7 +11034,10 @@ int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
     if (NCP__UNLIKELY(out == NULL))
         return NCP_EINVAL;
     ncp__event_clear(out, pool);
-    out->status = answer(pool, &request, &lease);
+    if (NCP__LIKELY(cancel == NULL))
+        lease = quick_wanted(pool, protocol, ip, tag);
+    if (NCP__UNLIKELY(lease == 0))
+        out->status = answer(pool, &request, &lease);
     out->tag = tag;
     if (NCP__UNLIKELY(out->status != NCP_OK)) {
         out->code = request.code;
@@ -10056,6 +11050,12 @@ int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
 
 int ncp_pool_get(ncp_pool *pool, ncp_lease *out)
 {
+    ncp_lease lease = NCP__LIKELY(out != NULL) ? quick(pool) : 0;
+
+    if (NCP__LIKELY(lease != 0)) {
+        *out = lease;
+        return NCP_OK;
+    }
     return ncp_pool_get_ex(pool, NCP_PROTOCOL_UNKNOWN, NCP_IP_UNKNOWN,
                            NCP_TIMEOUT_DEFAULT, NULL, 0, out);
 }
@@ -11233,8 +12233,7 @@ static ncp_pool *next_due_locked(uint64_t now_ns, uint64_t *next_ns)
 static uint64_t tick(ncp_pool *pool, uint64_t now_ns)
 {
     struct ncp__engine *engine = &pool->engine;
-    uint32_t order =
-        atomic_load_explicit(&engine->idle.order, memory_order_relaxed);
+    uint32_t order = ncp__idle_puts(&engine->idle);
 
     if (!atomic_load_explicit(&pool->ticks, memory_order_relaxed))
         return NCP__NEVER;
@@ -11261,11 +12260,9 @@ void ncp__service_set_ticks(ncp_pool *pool, bool on)
 
 void ncp__tick_wanted(ncp_pool *pool)
 {
-    uint32_t order =
-        atomic_load_explicit(&pool->engine.idle.order, memory_order_relaxed);
-
     if (atomic_load_explicit(&pool->ticks, memory_order_relaxed) &&
-        order % PUTS_BEFORE_TICKS == PUTS_BEFORE_TICKS - 1)
+        ncp__idle_puts(&pool->engine.idle) % PUTS_BEFORE_TICKS ==
+            PUTS_BEFORE_TICKS - 1)
         ncp__service_kick();
 }
 
@@ -11958,6 +12955,76 @@ int ncp_ticket_wait(ncp_pool *pool, ncp_ticket ticket, int64_t timeout_ms,
     return rc;
 }
 
+/* ------------------------------------------------------------ pool/tap.c */
+
+/* Taps: a thread's own handle of a pool. */
+
+struct ncp_tap {
+    ncp_pool *pool;
+    struct ncp__shard *shard;
+    uint32_t gets;
+};
+
+/* Taps are spread over the shards as threads are. */
+static struct ncp__shard *shard_for_tap(ncp_pool *pool)
+{
+    static _Atomic uint32_t taps;
+    const struct ncp__idle *idle = &pool->engine.idle;
+    uint32_t number = atomic_fetch_add_explicit(&taps, 1, memory_order_relaxed);
+
+    return &idle->shards[number & idle->shard_mask];
+}
+
+int ncp_tap_new(ncp_pool *pool, ncp_tap **out)
+{
+    if (out == NULL)
+        return NCP_EINVAL;
+    *out = NULL;
+    if (pool == NULL)
+        return NCP_EINVAL;
+    if (pool->pull)
+        return NCP_ESTATE;
+    ncp_tap *tap = ncp__alloc(sizeof(*tap));
+    if (tap == NULL)
+        return NCP_ENOMEM;
+    tap->pool = ncp_pool_ref(pool);
+    if (tap->pool == NULL) {
+        ncp__free(tap);
+        return NCP_ECLOSED;
+    }
+    tap->shard = shard_for_tap(pool);
+    *out = tap;
+    return NCP_OK;
+}
+
+void ncp_tap_free(ncp_tap *tap)
+{
+    if (tap == NULL)
+        return;
+    ncp_pool_free(tap->pool);
+    ncp__free(tap);
+}
+
+int ncp_tap_get(ncp_tap *tap, ncp_lease *out)
+{
+    if (NCP__UNLIKELY(tap == NULL || out == NULL))
+        return NCP_EINVAL;
+    *out = ncp__quick_get(tap->pool, tap->shard, &tap->gets);
+    if (NCP__LIKELY(*out != 0))
+        return NCP_OK;
+    tap->gets += tap->gets % NCP__LATENCY_EVERY == 0;
+    return ncp_pool_get(tap->pool, out);
+}
+
+int ncp_tap_put(ncp_tap *tap, ncp_lease lease)
+{
+    if (NCP__UNLIKELY(tap == NULL))
+        return NCP_EINVAL;
+    if (NCP__LIKELY(ncp__quick_put(tap->pool, tap->shard, lease)))
+        return NCP_OK;
+    return ncp_pool_put(tap->pool, lease);
+}
+
 /* ----------------------------------------------------------- pool/text.c */
 
 /*
@@ -12353,21 +13420,21 @@ static uint32_t reserve_due(ncp_pool *pool, uint32_t chunk, uint64_t now_ns,
     uint32_t count = 0;
 
     ncp__engine_lock(engine);
-    uint64_t mask = atomic_load_explicit(
-        &ncp__chunk_at(&engine->slots, chunk)->idle, memory_order_relaxed);
+    uint64_t mask = ncp__idle_candidates(&engine->idle, chunk);
+
     for (; mask != 0; mask &= mask - 1) {
         uint32_t index =
             chunk * NCP__CHUNK_SLOTS + (uint32_t)__builtin_ctzll(mask);
-        struct ncp__slot *slot = ncp__engine_slot(engine, index);
-        if (!ncp__idle_claim_for_check(&engine->idle, index))
+        const struct ncp__slot *slot = ncp__engine_slot(engine, index);
+        if (!ncp__idle_claim(&engine->idle, index))
             continue;
         uint64_t due_ns = check_due(pool, slot);
         if (now_ns >= due_ns && count < room) {
-            ncp__begin_check_locked(slot, now_ns);
+            ncp__begin_check_locked(engine, index, now_ns);
             reserved[count++] = index;
             continue;
         }
-        ncp__idle_checked(&engine->idle, index);
+        ncp__idle_unclaim(&engine->idle, index);
         pool->next_check_ns = earlier(pool->next_check_ns, due_ns);
     }
     if (checked_elsewhere(pool))
@@ -12502,11 +13569,10 @@ static uint64_t overdue_in(ncp_pool *pool, uint32_t chunk, uint64_t now_ns,
 
     *overdue = 0;
     ncp__engine_lock(engine);
-    uint64_t mask = atomic_load_explicit(
-        &ncp__chunk_at(&engine->slots, chunk)->checking, memory_order_relaxed);
+    uint64_t mask = ncp__engine_checking_locked(engine, chunk);
     for (; mask != 0; mask &= mask - 1) {
         uint64_t bit = mask & -mask;
-        struct ncp__slot *slot = ncp__engine_slot(
+        const struct ncp__slot *slot = ncp__engine_slot(
             engine, chunk * NCP__CHUNK_SLOTS + (uint32_t)__builtin_ctzll(mask));
         uint64_t end_ns = slot->checked_ns + timeout_ns;
         if (now_ns > end_ns)
@@ -14379,7 +15445,7 @@ static bool lane_start(const struct ncp__race *race, struct lanes *lanes)
 }
 
 /* The lane that won, or -1. */
-static int look(struct lanes *lanes)
+static int look__net_race(struct lanes *lanes)
 {
     for (int i = 0; i < lanes->started; i++)
         if (lanes->lane[i].fd >= 0 && lanes->lane[i].revents != 0 &&
@@ -14430,7 +15496,7 @@ static int run(const struct ncp__race *race, struct lanes *lanes)
         if (ncp__poll(lanes->lane, (size_t)lanes->started,
                       wait_until(race, lanes)) < 0)
             return give_up__net_race(lanes, errno);
-        int winner = look(lanes);
+        int winner = look__net_race(lanes);
         if (winner >= 0)
             return winner;
     }

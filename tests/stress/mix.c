@@ -60,6 +60,10 @@ static const struct variant variants[] = {
      DIAL_WAIT | FAILURES | FLUSH},
     {"everything", NCP_FAIRNESS_STRICT, NCP_IDLE_LIFO, 4, 3,
      HOOKS | CLASSES | RESIZE | SUSPEND | FLUSH | FAILURES | STACKS},
+    /* Enough for everybody: the shortest ways, and stale bits. */
+    {"plenty", NCP_FAIRNESS_STRICT, NCP_IDLE_LIFO, 20, 20, 0},
+    {"plenty_resize_flush", NCP_FAIRNESS_STRICT, NCP_IDLE_LIFO, 20, 14,
+     CLASSES | RESIZE | FLUSH},
 };
 
 /* A get somebody else may cancel. */
@@ -87,6 +91,7 @@ struct worker {
     struct tally tally;
     uint64_t calls;
     struct cancellable get;
+    ncp_tap *tap; /* every other worker has one */
 };
 
 struct stress {
@@ -210,6 +215,7 @@ static ncp_pool *new_pool(struct stress *stress)
     ncp_pool *pool = NULL;
 
     REQUIRE_EQ(ncp_config_new(NCP_MODE_CLIENT, &config), NCP_OK);
+    world_store(config);
     set(config, NCP_OPTION_MAX_CONNECTIONS, variant->max);
     set(config, NCP_OPTION_MIN_CONNECTIONS, 0);
     set(config, NCP_OPTION_MAX_IDLE_CONNECTIONS, variant->max_idle);
@@ -339,6 +345,13 @@ static void close_and_put(struct worker *worker, ncp_lease lease)
     REQUIRE_EQ(ncp_pool_put(pool, lease), NCP_OK);
 }
 
+static int put(struct worker *worker, ncp_lease lease)
+{
+    return worker->tap != NULL && rng_one_in(&worker->rng, 2)
+               ? ncp_tap_put(worker->tap, lease)
+               : ncp_pool_put(worker->stress->pool, lease);
+}
+
 static void end_lease(struct worker *worker, ncp_lease lease, uint64_t handle)
 {
     struct stress *stress = worker->stress;
@@ -348,7 +361,7 @@ static void end_lease(struct worker *worker, ncp_lease lease, uint64_t handle)
     REQUIRE(world_disown(stress->world, handle));
     worker->calls++;
     if (dice < 80) {
-        REQUIRE(put_is_fine(stress, ncp_pool_put(pool, lease)));
+        REQUIRE(put_is_fine(stress, put(worker, lease)));
     } else if (dice < 86) {
         REQUIRE_EQ(ncp_pool_discard(pool, lease), NCP_OK);
     } else if (dice < 91) {
@@ -364,8 +377,8 @@ static void end_lease(struct worker *worker, ncp_lease lease, uint64_t handle)
         REQUIRE_EQ(ncp_pool_put(pool, lease), NCP_OK);
         worker->calls++;
     } else {
-        REQUIRE(put_is_fine(stress, ncp_pool_put(pool, lease)));
-        REQUIRE_EQ(ncp_pool_put(pool, lease), NCP_EINVALIDCONN);
+        REQUIRE(put_is_fine(stress, put(worker, lease)));
+        REQUIRE_EQ(put(worker, lease), NCP_EINVALIDCONN);
         worker->calls++;
     }
     remember(worker, lease);
@@ -459,6 +472,13 @@ static void publish(struct worker *worker, ncp_cancel *token)
     pthread_mutex_unlock(&worker->get.lock);
 }
 
+/* The ways of a get that has nothing special to ask for. */
+static int get_plain(struct worker *worker, ncp_lease *lease)
+{
+    return worker->tap != NULL ? ncp_tap_get(worker->tap, lease)
+                               : ncp_pool_get(worker->stress->pool, lease);
+}
+
 static void borrow(struct worker *worker)
 {
     struct stress *stress = worker->stress;
@@ -476,8 +496,10 @@ static void borrow(struct worker *worker)
     }
     watchdog_beat(worker->id,
                   timeout_ms < 0 ? "get without a limit" : "get with a limit");
-    int status = ncp_pool_get_ex(stress->pool, protocol, ip, timeout_ms, token,
-                                 worker->calls, &lease);
+    bool plain = token == NULL && protocol == 0 && ip == 0 && timeout_ms < 0;
+    int status = plain ? get_plain(worker, &lease)
+                       : ncp_pool_get_ex(stress->pool, protocol, ip, timeout_ms,
+                                         token, worker->calls % 4, &lease);
     watchdog_beat(worker->id, "use");
     worker->calls++;
     if (token) {
@@ -640,13 +662,17 @@ static void run(struct stress *stress, uint64_t seed)
         worker->id = i;
         worker->rng.state = seed * 1000003 + (uint64_t)i;
         REQUIRE_EQ(pthread_mutex_init(&worker->get.lock, NULL), 0);
+        if (i % 2 == 1)
+            REQUIRE_EQ(ncp_tap_new(stress->pool, &worker->tap), NCP_OK);
     }
     for (int i = 0; i < THREADS; i++)
         REQUIRE_EQ(pthread_create(&stress->worker[i].thread, NULL, work,
                                   &stress->worker[i]),
                    0);
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < THREADS; i++) {
         pthread_join(stress->worker[i].thread, NULL);
+        ncp_tap_free(stress->worker[i].tap);
+    }
     pthread_barrier_destroy(&stress->barrier);
 }
 

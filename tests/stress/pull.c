@@ -580,6 +580,7 @@ static ncp_pool *new_pool(struct pull *pull)
     ncp_pool *pool = NULL;
 
     REQUIRE_EQ(ncp_config_new(NCP_MODE_CLIENT, &config), NCP_OK);
+    world_store(config);
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
         REQUIRE_EQ(
             ncp_config_set_int(config, options[i].option, options[i].value),

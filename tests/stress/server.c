@@ -5,6 +5,7 @@
  * usage: stress_server <clients> <seed>
  */
 #include "snapshot.h"
+#include "world.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -135,6 +136,7 @@ static ncp_pool *new_pool(int listener)
     };
 
     REQUIRE_EQ(ncp_config_new(NCP_MODE_SERVER, &config), NCP_OK);
+    world_store(config);
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
         REQUIRE_EQ(
             ncp_config_set_int(config, options[i].option, options[i].value),

@@ -25,7 +25,7 @@
 #include <pthread.h>
 
 /* The buckets: protocol x IP version, in the order in which a get that wants
- * any of them looks. */
+ * any of them looks: TCP4, TCP6, UDP4, UDP6, then the others. */
 enum { NCP__BUCKETS = 9, NCP__MAX_SHARDS = 64 };
 
 /* Where a thread begins to look, and how it goes on. */
@@ -97,6 +97,23 @@ static inline bool ncp__fits(int protocol, int ip, int want_protocol,
            (want_ip == NCP_IP_UNKNOWN || want_ip == ip);
 }
 
+extern const struct ncp__bucket {
+    uint8_t protocol, ip;
+} ncp__buckets[NCP__BUCKETS];
+
+/* Whether every connection there ever was fits a want: they are of one kind, as
+ * is usual. Another kind may join at any time. */
+static inline bool ncp__idle_all_fit(const struct ncp__idle *idle,
+                                     int want_protocol, int want_ip)
+{
+    uint32_t kinds = atomic_load_explicit(&idle->kinds, memory_order_relaxed);
+
+    if (kinds == 0 || (kinds & (kinds - 1)) != 0)
+        return false;
+    const struct ncp__bucket *kind = &ncp__buckets[__builtin_ctz(kinds)];
+    return ncp__fits(kind->protocol, kind->ip, want_protocol, want_ip);
+}
+
 /* Tells the store that a slot holds a connection now, or no more. The engine's
  * lock is held; the slot is owned. */
 void ncp__idle_join(struct ncp__idle *idle, uint32_t index);
@@ -141,12 +158,6 @@ uint32_t ncp__idle_count(const struct ncp__idle *idle);
 bool ncp__idle_reaches(const struct ncp__idle *idle, uint32_t limit);
 
 /* ----------------------------------------------------- for the stores themselves */
-
-/* In the order of NCP__BUCKETS: TCP4, TCP6, UDP4, UDP6, then the others. */
-struct ncp__bucket {
-    uint8_t protocol, ip;
-};
-extern const struct ncp__bucket ncp__buckets[NCP__BUCKETS];
 
 static inline uint64_t ncp__bit_of(uint32_t index)
 {

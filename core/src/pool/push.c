@@ -442,6 +442,47 @@ static int answer(ncp_pool *pool, struct get *request, ncp_lease *out)
     return get(pool, request, out);
 }
 
+/* Any connection, now, from a pool of the push driver; 0 when that takes longer.
+ */
+static inline ncp_lease quick(ncp_pool *pool)
+{
+    if (NCP__UNLIKELY(pool == NULL || pool->pull))
+        return 0;
+    return ncp__quick_get(pool, ncp__idle_home(&pool->engine.idle),
+                          &ncp__thread.gets);
+}
+
+/* A second kind has appeared between two looks: as if it had not been lent. */
+static ncp_lease put_misfit(ncp_pool *pool, struct ncp__slot *slot,
+                            ncp_lease lease)
+{
+    uint64_t gets = atomic_load_explicit(&slot->gets, memory_order_relaxed);
+
+    atomic_store_explicit(&slot->gets, gets - 1, memory_order_relaxed);
+    (void)ncp_pool_put(pool, lease);
+    return 0;
+}
+
+/* The same for somebody who wants a kind, and marks it. */
+static inline ncp_lease quick_wanted(ncp_pool *pool, int protocol, int ip,
+                                     uint64_t tag)
+{
+    bool any = protocol == NCP_PROTOCOL_UNKNOWN && ip == NCP_IP_UNKNOWN;
+
+    if (pool == NULL ||
+        (!any && !ncp__idle_all_fit(&pool->engine.idle, protocol, ip)))
+        return 0;
+    ncp_lease lease = quick(pool);
+    if (lease == 0)
+        return 0;
+    struct ncp__slot *slot =
+        ncp__engine_slot(&pool->engine, ncp__token_index(lease));
+    if (NCP__UNLIKELY(!ncp__fits(slot->protocol, slot->ip, protocol, ip)))
+        return put_misfit(pool, slot, lease);
+    set_tag(slot, tag);
+    return lease;
+}
+
 int ncp_pool_get_ex(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
                     ncp_cancel *cancel, uint64_t tag, ncp_lease *out)
 {
@@ -450,16 +491,9 @@ int ncp_pool_get_ex(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
     if (NCP__UNLIKELY(out == NULL))
         return NCP_EINVAL;
     *out = 0;
-    return answer(pool, &request, out);
-}
-
-/* Any connection, now, from a pool of the push driver; 0 when that takes longer. */
-static inline ncp_lease quick(ncp_pool *pool)
-{
-    if (NCP__UNLIKELY(pool == NULL || pool->pull))
-        return 0;
-    return ncp__quick_get(pool, ncp__idle_home(&pool->engine.idle),
-                          &ncp__thread.gets);
+    if (NCP__LIKELY(cancel == NULL))
+        *out = quick_wanted(pool, protocol, ip, tag);
+    return NCP__LIKELY(*out != 0) ? NCP_OK : answer(pool, &request, out);
 }
 
 int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
@@ -471,12 +505,9 @@ int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
     if (NCP__UNLIKELY(out == NULL))
         return NCP_EINVAL;
     ncp__event_clear(out, pool);
-    if (protocol == NCP_PROTOCOL_UNKNOWN && ip == NCP_IP_UNKNOWN &&
-        cancel == NULL)
-        lease = quick(pool);
-    if (NCP__LIKELY(lease != 0))
-        set_tag(ncp__engine_slot(&pool->engine, ncp__token_index(lease)), tag);
-    else
+    if (NCP__LIKELY(cancel == NULL))
+        lease = quick_wanted(pool, protocol, ip, tag);
+    if (NCP__UNLIKELY(lease == 0))
         out->status = answer(pool, &request, &lease);
     out->tag = tag;
     if (NCP__UNLIKELY(out->status != NCP_OK)) {

@@ -99,6 +99,10 @@ static ncp_config *config_make(const json_t *options)
     }
     if (config == NULL)
         fail("ncp_config_new succeeded without a configuration");
+    /* The same scenarios for each idle store. */
+    const char *store = getenv("NCP_TEST_STORE");
+    if (store != NULL && ncp_config_set(config, "store", store) != NCP_OK)
+        fail("no store is called %s", store);
     config_apply(config, options);
     if (clock_is_virtual())
         given(ncp_config_set_clock(config, clock_library, NULL, dropped),

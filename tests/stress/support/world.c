@@ -197,3 +197,11 @@ int world_closer(void *user, const ncp_conn *conn, int reason)
     world_close(user, ncp_conn_handle(conn));
     return NCP_OK;
 }
+
+void world_store(ncp_config *config)
+{
+    const char *store = getenv("NCP_TEST_STORE");
+
+    if (store != NULL)
+        REQUIRE_EQ(ncp_config_set(config, "store", store), NCP_OK);
+}

@@ -65,6 +65,9 @@ int world_ip(struct world *world, uint64_t handle);
 /* Every connection has been closed, nobody owns one. */
 void world_require_empty(struct world *world);
 
+/* Chooses the idle store that NCP_TEST_STORE names, if it is set. */
+void world_store(ncp_config *config);
+
 /* Callbacks; `user` is the world. The dialer makes what is wanted, TCP over
  * IPv4 when nothing is. */
 int world_dialer(void *user, ncp_dial *dial);
