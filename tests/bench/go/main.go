@@ -6,7 +6,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"regexp"
 	"runtime"
@@ -20,16 +19,34 @@ import (
 // A pool is a rival at work: it lends and takes back.
 type pool struct {
 	use     func() error // get + put
-	hold    func() func()
+	take    func(context.Context) (lent, error)
 	waiting func() int // -1 when it cannot tell
 	close   func()
 }
 
-// A rival makes pools of `max` connections, all of which exist already.
+// A lent is a connection that somebody has.
+type lent struct {
+	conn *stubConn
+	back func()
+}
+
+// options say how a pool is to be opened.
+type options struct {
+	max    int
+	idle   int // connections that it keeps idle, where it can be told to
+	dial   time.Duration
+	ledger *ledger
+}
+
+// A rival is a pool that can be opened.
 type rival struct {
-	name    string
-	open    func(max int) (*pool, error)
-	waiters int // the most that it lets wait; 0 any number
+	name    string // in the tables of this program
+	subject string // in those of all languages
+	version string
+	notes   string
+	open    func(options) (*pool, error)
+	waiters int  // the most that it lets wait; 0 any number
+	fixed   bool // opens all its connections at the start
 }
 
 var rivals []rival
@@ -38,16 +55,6 @@ var rivals []rival
 var missing = os.Getenv("NCP_BENCH_MISSING")
 
 var background = context.Background()
-
-// A stubConn is a connection that does nothing.
-type stubConn struct{ net.Conn }
-
-var stubAddress = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7}
-
-func (stubConn) Close() error                { return nil }
-func (stubConn) RemoteAddr() net.Addr        { return stubAddress }
-func (stubConn) LocalAddr() net.Addr         { return stubAddress }
-func (stubConn) SetDeadline(time.Time) error { return nil }
 
 // A workload is how many goroutines share how many connections.
 type workload struct {
@@ -58,13 +65,17 @@ type workload struct {
 }
 
 func main() {
+	sort.SliceStable(rivals, func(i, j int) bool { return rivals[i].name < rivals[j].name })
+	if speaksProtocol(os.Args[1:]) {
+		sample(os.Args[1:])
+		return
+	}
 	quick := flag.Bool("quick", false, "a short run that judges no speed")
 	flag.Parse()
 	rounds, scale, crowd := 9, 1, 100000
 	if *quick {
 		rounds, scale, crowd = 1, 50, 2000
 	}
-	sort.SliceStable(rivals, func(i, j int) bool { return rivals[i].name < rivals[j].name })
 	fmt.Printf("%s, %d processors\n", runtime.Version(), runtime.GOMAXPROCS(0))
 	for _, w := range []workload{
 		{"one goroutine, one connection", 1, 1, 300000 / scale},
@@ -102,8 +113,7 @@ func compare(w workload, rounds int) {
 }
 
 func measure(r rival, w workload) cost {
-	p, err := r.open(w.conns)
-	check(r, err)
+	p := filled(r, w.conns)
 	defer p.close()
 	check(r, p.use())
 	runtime.GC()
@@ -122,6 +132,14 @@ func measure(r rival, w workload) cost {
 	uses := float64(w.goroutines * w.uses)
 	return cost{float64(time.Since(wall).Nanoseconds()) / uses,
 		float64((processorTime() - processor).Nanoseconds()) / uses}
+}
+
+// filled is a pool in which all connections exist already.
+func filled(r rival, max int) *pool {
+	p, err := r.open(options{max: max, idle: max, ledger: new(ledger)})
+	check(r, err)
+	takeAll(r, p, max)
+	return p
 }
 
 func check(r rival, err error) {
@@ -180,10 +198,10 @@ func handOff(crowd, rounds int) {
 
 // serve lets a crowd wait for the connection that is held, then through.
 func serve(r rival, crowd int) (wall float64, threads int) {
-	p, err := r.open(1)
-	check(r, err)
+	p := filled(r, 1)
 	defer p.close()
-	release := p.hold()
+	held, err := p.take(background)
+	check(r, err)
 	var group, started sync.WaitGroup
 	for g := 0; g < crowd; g++ {
 		group.Add(1)
@@ -198,7 +216,7 @@ func serve(r rival, crowd int) (wall float64, threads int) {
 	settle(p, crowd)
 	threads = threadCount()
 	began := time.Now()
-	release()
+	held.back()
 	group.Wait()
 	return float64(time.Since(began).Nanoseconds()) / float64(crowd), threads
 }

@@ -12,17 +12,22 @@ import (
 
 func init() {
 	// Its queues hold 100 waiters each.
-	rivals = append(rivals, rival{name: "the original v1.0.4", open: openOriginal,
+	rivals = append(rivals, rival{name: "the original v1.0.4",
+		subject: "netconnpool-go-1.0.4", version: "1.0.4", open: openOriginal,
+		notes:   "the default configuration without the check of idle connections; 100 may wait",
 		waiters: 100})
 }
 
-func openOriginal(max int) (*pool, error) {
+func openOriginal(o options) (*pool, error) {
 	config := netconnpool.DefaultConfig()
-	config.MaxConnections = max
-	config.MaxIdleConnections = max
-	config.MinConnections = max
+	config.MaxConnections = o.max
+	config.MaxIdleConnections = o.max
+	config.MinConnections = o.idle
 	config.GetConnectionTimeout = time.Hour
-	config.Dialer = func(context.Context) (net.Conn, error) { return stubConn{}, nil }
+	config.EnableHealthCheck = false
+	config.Dialer = func(context.Context) (net.Conn, error) {
+		return o.ledger.open(o.dial), nil
+	}
 	p, err := netconnpool.NewPool(config)
 	if err != nil {
 		return nil, err
@@ -35,12 +40,12 @@ func openOriginal(max int) (*pool, error) {
 			}
 			return p.Put(conn)
 		},
-		hold: func() func() {
-			conn, err := p.Get(background)
+		take: func(ctx context.Context) (lent, error) {
+			conn, err := p.Get(ctx)
 			if err != nil {
-				panic(err)
+				return lent{}, err
 			}
-			return func() { _ = p.Put(conn) }
+			return lent{conn.GetConn().(*stubConn), func() { _ = p.Put(conn) }}, nil
 		},
 		waiting: func() int { return -1 },
 		close:   func() { _ = p.Close() },

@@ -9,17 +9,21 @@ import (
 )
 
 func init() {
-	rivals = append(rivals, rival{name: "netconnpool", open: openOurs})
+	rivals = append(rivals, rival{name: "netconnpool", subject: "netconnpool/go",
+		version: "of this tree", notes: "strict, statistics on, no check of idle connections", open: openOurs})
 }
 
-func openOurs(max int) (*pool, error) {
+func openOurs(o options) (*pool, error) {
 	config := netconnpool.DefaultConfig()
-	config.MaxConnections = max
-	config.MaxIdleConnections = max
-	config.MinConnections = max
+	config.MaxConnections = o.max
+	config.MaxIdleConnections = o.max
+	config.MinConnections = o.idle
 	config.PrewarmBlocking = true
 	config.GetConnectionTimeout = time.Hour
-	config.Dialer = func(context.Context) (net.Conn, error) { return stubConn{}, nil }
+	config.EnableHealthCheck = false
+	config.Dialer = func(context.Context) (net.Conn, error) {
+		return o.ledger.open(o.dial), nil
+	}
 	p, err := netconnpool.NewPool(config)
 	if err != nil {
 		return nil, err
@@ -32,12 +36,12 @@ func openOurs(max int) (*pool, error) {
 			}
 			return p.Put(conn)
 		},
-		hold: func() func() {
-			conn, err := p.Get(background)
+		take: func(ctx context.Context) (lent, error) {
+			conn, err := p.Get(ctx)
 			if err != nil {
-				panic(err)
+				return lent{}, err
 			}
-			return func() { _ = p.Put(conn) }
+			return lent{conn.GetConn().(*stubConn), func() { _ = p.Put(conn) }}, nil
 		},
 		waiting: p.WaitingCount,
 		close:   func() { _ = p.Close() },

@@ -10,14 +10,18 @@ import (
 )
 
 func init() {
-	rivals = append(rivals, rival{name: "puddle", open: openPuddle})
+	rivals = append(rivals, rival{name: "puddle", subject: "puddle",
+		version: versionOf("github.com/jackc/puddle/v2"), notes: "keeps no idle minimum, checks nothing",
+		open: openPuddle})
 }
 
-func openPuddle(max int) (*pool, error) {
+func openPuddle(o options) (*pool, error) {
 	p, err := puddle.NewPool(&puddle.Config[net.Conn]{
-		Constructor: func(context.Context) (net.Conn, error) { return stubConn{}, nil },
-		Destructor:  func(net.Conn) {},
-		MaxSize:     int32(max),
+		Constructor: func(context.Context) (net.Conn, error) {
+			return o.ledger.open(o.dial), nil
+		},
+		Destructor: func(net.Conn) {},
+		MaxSize:    int32(o.max),
 	})
 	if err != nil {
 		return nil, err
@@ -31,12 +35,12 @@ func openPuddle(max int) (*pool, error) {
 			resource.Release()
 			return nil
 		},
-		hold: func() func() {
-			resource, err := p.Acquire(background)
+		take: func(ctx context.Context) (lent, error) {
+			resource, err := p.Acquire(ctx)
 			if err != nil {
-				panic(err)
+				return lent{}, err
 			}
-			return resource.Release
+			return lent{resource.Value().(*stubConn), resource.Release}, nil
 		},
 		waiting: func() int { return -1 },
 		close:   p.Close,
