@@ -97,6 +97,9 @@ class Handle(Generic[C]):
         forgotten = "" if self.is_closed else f"a pool was not closed: {self!r}"
         pool, self._c = self._c, ffi.NULL
         self._host.last_days()
+        # The base has another reference, for whatever of the same garbage still
+        # looks at this pool.
+        lib.ncp_pool_close(pool)
         lib.ncp_pool_free(pool)
         if forgotten:  # last, because a warning may be made an exception
             warnings.warn(forgotten, ResourceWarning, 2, source=self)
@@ -128,6 +131,8 @@ class Handle(Generic[C]):
 
     def _state(self) -> str:
         name = f"pool {self._host.name!r}" if self._host.name else "pool"
+        if not self._c:
+            return f"{name}, which was collected as garbage"
         most = self.option("max_connections")
         return (
             f"{name}: {self.active_count} of {most or 'any'} in use, "

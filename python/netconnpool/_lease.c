@@ -9,8 +9,7 @@
  * All the rest is in pool.py and connection.py. The library is in the module
  * _ffi; use() brings the addresses of the functions that are needed here.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "_lease.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -25,22 +24,37 @@ static int64_t (*borrow)(void *pool, int protocol, int ip, int64_t timeout_ms,
 static int (*put)(void *pool, int64_t token);
 static int (*discard)(void *pool, int64_t token);
 static int (*is_shut)(void);
+static void *(*pool_ref)(void *pool);
+static void (*pool_free)(void *pool);
 
-static PyObject *gone;    /* what a lease holds that has ended */
+PyObject *ncp_py_gone;
+PyTypeObject *ncp_py_lease_type;
 static PyObject *f_lasti; /* the names of two attributes */
 static PyObject *timeout_name;
-static PyTypeObject *lease_type, *lender_type, *block_type;
+static PyTypeObject *lender_type, *puller_type, *block_type;
+
+/* -------------------------------------------------------------- pools of C */
+
+/* A reference of an object's own: for as long as the object lives, nobody who
+ * is given the pool from it finds memory that is gone. */
+void *ncp_py_pool_ref(void *pool)
+{
+    return pool_ref(pool);
+}
+
+/* Gives it back; may run callbacks of Python. Not when the interpreter ends. */
+void ncp_py_pool_free(void *pool)
+{
+    PyObject *type, *value, *trace;
+
+    if (pool == NULL || is_shut())
+        return;
+    PyErr_Fetch(&type, &value, &trace);
+    Py_BEGIN_ALLOW_THREADS pool_free(pool);
+    Py_END_ALLOW_THREADS PyErr_Restore(type, value, trace);
+}
 
 /* ----------------------------------------------------------------------- leases */
-
-typedef struct {
-    PyObject_HEAD PyObject *raw; /* what the dialer made, or `gone` */
-    PyObject *pool;
-    PyObject *code; /* where it was borrowed */
-    PyObject *weak;
-    long long token; /* 0 when it has ended */
-    int instruction;
-} lease_object;
 
 static PyMemberDef lease_members[] = {
     {"raw", T_OBJECT_EX, offsetof(lease_object, raw), 0,
@@ -49,6 +63,7 @@ static PyMemberDef lease_members[] = {
     {"_code", T_OBJECT_EX, offsetof(lease_object, code), 0, NULL},
     {"_instruction", T_INT, offsetof(lease_object, instruction), 0, NULL},
     {"_token", T_LONGLONG, offsetof(lease_object, token), 0, NULL},
+    {"_handle", T_LONGLONG, offsetof(lease_object, handle), 0, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(lease_object, weak), READONLY,
      NULL},
     {NULL, 0, 0, 0, NULL},
@@ -109,18 +124,32 @@ static void lease_lost(lease_object *lease, void *pool)
     Py_XDECREF(what);
 }
 
+/* The same for one that a pool of an event loop lent. */
+static void lease_lost_by_loop(lease_object *lease)
+{
+    PyObject *told = PyObject_CallMethod((PyObject *)lease, "_lost", NULL);
+
+    if (told == NULL)
+        PyErr_WriteUnraisable((PyObject *)Py_TYPE(lease));
+    Py_XDECREF(told);
+}
+
 /* Called for the types that Python derives from this one, and only those are
  * ever made. */
 static void lease_finalize(PyObject *self)
 {
     lease_object *lease = (lease_object *)self;
-    void *pool = pool_of(lease);
     PyObject *type, *value, *trace;
 
-    if (lease->token == 0 || pool == NULL || lease->raw == gone || is_shut())
+    if (lease->token == 0 || lease->pool == NULL || is_shut())
         return;
+    void *pool = pool_of(lease);
+    int is_of_loop = PyObject_TypeCheck(lease->pool, puller_type);
     PyErr_Fetch(&type, &value, &trace);
-    lease_lost(lease, pool);
+    if (is_of_loop)
+        lease_lost_by_loop(lease);
+    else if (pool != NULL && lease->raw != ncp_py_gone)
+        lease_lost(lease, pool);
     PyErr_Restore(type, value, trace);
 }
 
@@ -141,10 +170,43 @@ static PyType_Spec lease_spec = {
     .slots = lease_slots,
 };
 
+lease_object *ncp_py_lease_new(PyTypeObject *type, PyObject *pool)
+{
+    allocfunc make = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    lease_object *lease = (lease_object *)make(type, 0);
+
+    if (lease != NULL)
+        lease->pool = Py_NewRef(pool);
+    return lease;
+}
+
+int ncp_py_lease_place(lease_object *lease, PyFrameObject *frame)
+{
+    PyObject *instruction = PyObject_GetAttr((PyObject *)frame, f_lasti);
+    PyObject *before = lease->code;
+
+    if (instruction == NULL)
+        return 0;
+    lease->instruction = (int)PyLong_AsLong(instruction);
+    Py_DECREF(instruction);
+    lease->code = (PyObject *)PyFrame_GetCode(frame);
+    Py_XDECREF(before);
+    return 1;
+}
+
+void ncp_py_lease_end(lease_object *lease)
+{
+    PyObject *raw = lease->raw;
+
+    lease->token = 0;
+    lease->raw = Py_NewRef(ncp_py_gone);
+    Py_XDECREF(raw);
+}
+
 /* ------------------------------------------------------------------------ pools */
 
 typedef struct {
-    PyObject_HEAD void *pool; /* of the library; NULL until there is one */
+    PyObject_HEAD void *pool; /* a reference; NULL until there is one */
     PyObject *objects;        /* dict: what the dialer made, by handle */
     PyTypeObject *lease_type;
     int is_slow; /* each return has something to write down */
@@ -179,6 +241,7 @@ static void lender_dealloc(PyObject *self)
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
 
     PyObject_GC_UnTrack(self);
+    ncp_py_pool_free(((lender_object *)self)->pool);
     lender_clear(self);
     release(self);
     Py_DECREF(type);
@@ -195,7 +258,7 @@ static PyObject *lender_lends(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "KO!O!p", &address, &PyDict_Type, &objects,
                           &PyType_Type, &type, &is_slow))
         return NULL;
-    if (!PyType_IsSubtype((PyTypeObject *)type, lease_type)) {
+    if (!PyType_IsSubtype((PyTypeObject *)type, ncp_py_lease_type)) {
         PyErr_SetString(PyExc_TypeError, "no type of leases");
         return NULL;
     }
@@ -205,7 +268,8 @@ static PyObject *lender_lends(PyObject *self, PyObject *args)
     lender->objects = objects;
     lender->lease_type = (PyTypeObject *)type;
     lender->is_slow = is_slow;
-    lender->pool = (void *)(uintptr_t)address;
+    if (lender->pool == NULL)
+        lender->pool = pool_ref((void *)(uintptr_t)address);
     Py_RETURN_NONE;
 }
 
@@ -220,10 +284,11 @@ struct request {
 };
 
 /* A plain timeout needs no look at anything else. Never 0 for one that is not. */
-static int read_timeout(PyObject *timeout, struct request *request)
+int ncp_py_read_timeout(PyObject *timeout, long long *out)
 {
     double seconds;
 
+    *out = timeout_default;
     if (timeout == Py_None)
         return 1;
     if (PyFloat_CheckExact(timeout))
@@ -235,9 +300,9 @@ static int read_timeout(PyObject *timeout, struct request *request)
     PyErr_Clear(); /* of an integer that no double can hold */
     if (!(seconds > 0 && seconds < 1e9))
         return 0;
-    request->timeout_ms = (long long)ceil(seconds * 1000 - 1e-6);
-    if (request->timeout_ms == 0)
-        request->timeout_ms = 1;
+    *out = (long long)ceil(seconds * 1000 - 1e-6);
+    if (*out == 0)
+        *out = 1;
     return 1;
 }
 
@@ -280,7 +345,7 @@ static int is_plain(PyObject *const *given, Py_ssize_t count, PyObject *names,
         return 0;
     if (more == 1 && PyTuple_GetItem(names, 0) != timeout_name)
         return 0;
-    return read_timeout(given[0], request);
+    return ncp_py_read_timeout(given[0], &request->timeout_ms);
 }
 
 /* Reads the arguments of getconn() or connection(); what is not plain is read by
@@ -325,19 +390,11 @@ static PyObject *raised(PyObject *error)
 static int note_place(lease_object *lease)
 {
     PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
-    PyObject *instruction;
 
-    if (frame == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "nobody calls");
-        return 0;
-    }
-    instruction = PyObject_GetAttr((PyObject *)frame, f_lasti);
-    if (instruction == NULL)
-        return 0;
-    lease->instruction = (int)PyLong_AsLong(instruction);
-    Py_DECREF(instruction);
-    lease->code = (PyObject *)PyFrame_GetCode(frame);
-    return 1;
+    if (frame != NULL)
+        return ncp_py_lease_place(lease, frame);
+    PyErr_SetString(PyExc_RuntimeError, "nobody calls");
+    return 0;
 }
 
 /* A lease that has no connection yet: it is there before it is needed. */
@@ -347,14 +404,11 @@ static lease_object *new_lease(lender_object *lender)
         PyErr_SetString(PyExc_RuntimeError, "this pool was never made");
         return NULL;
     }
-    allocfunc make = (allocfunc)PyType_GetSlot(lender->lease_type, Py_tp_alloc);
-    lease_object *lease = (lease_object *)make(lender->lease_type, 0);
-    if (lease == NULL)
-        return NULL;
-    lease->pool = Py_NewRef((PyObject *)lender);
-    if (note_place(lease))
+    lease_object *lease =
+        ncp_py_lease_new(lender->lease_type, (PyObject *)lender);
+    if (lease != NULL && note_place(lease))
         return lease;
-    Py_DECREF(lease);
+    Py_XDECREF(lease);
     return NULL;
 }
 
@@ -429,10 +483,7 @@ static PyObject *give(lender_object *lender, lease_object *lease)
     Py_BEGIN_ALLOW_THREADS status = put(lender->pool, token);
     Py_END_ALLOW_THREADS if (status != 0) return raised(PyObject_CallMethod(
         (PyObject *)lender, "_put_failed", "iO", status, lease));
-    PyObject *raw = lease->raw;
-    lease->token = 0;
-    lease->raw = Py_NewRef(gone);
-    Py_XDECREF(raw);
+    ncp_py_lease_end(lease);
     return Py_NewRef(Py_None);
 }
 
@@ -442,7 +493,7 @@ static PyObject *lender_putconn(PyObject *self, PyObject *const *given,
     lender_object *lender = (lender_object *)self;
 
     if (count != 1 || names != NULL || lender->is_slow ||
-        !PyObject_TypeCheck(given[0], lease_type) ||
+        !PyObject_TypeCheck(given[0], ncp_py_lease_type) ||
         ((lease_object *)given[0])->pool != self)
         return forward(self, "_give_back", given, count, names);
     return give(lender, (lease_object *)given[0]);
@@ -541,11 +592,9 @@ static PyObject *block_exit(PyObject *self, PyObject *const *given,
     return done;
 }
 
-#define METHOD(FUNCTION) (PyCFunction)(void (*)(void))(FUNCTION)
-
 static PyMethodDef block_methods[] = {
     {"__enter__", block_enter, METH_NOARGS, NULL},
-    {"__exit__", METHOD(block_exit), METH_FASTCALL, NULL},
+    {"__exit__", NCP_PY_METHOD(block_exit), METH_FASTCALL, NULL},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -601,11 +650,11 @@ PyDoc_STRVAR(
     "HookFailed and CloseFailed; the connection is gone all the same.");
 
 static PyMethodDef lender_methods[] = {
-    {"getconn", METHOD(lender_getconn), METH_FASTCALL | METH_KEYWORDS,
+    {"getconn", NCP_PY_METHOD(lender_getconn), METH_FASTCALL | METH_KEYWORDS,
      getconn_doc},
-    {"connection", METHOD(lender_connection), METH_FASTCALL | METH_KEYWORDS,
-     connection_doc},
-    {"putconn", METHOD(lender_putconn), METH_FASTCALL | METH_KEYWORDS,
+    {"connection", NCP_PY_METHOD(lender_connection),
+     METH_FASTCALL | METH_KEYWORDS, connection_doc},
+    {"putconn", NCP_PY_METHOD(lender_putconn), METH_FASTCALL | METH_KEYWORDS,
      putconn_doc},
     {"_lends", lender_lends, METH_VARARGS, NULL},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
@@ -630,28 +679,34 @@ static PyType_Spec lender_spec = {
 
 /* ------------------------------------------------------------------------ module */
 
-/* use(borrow, put, discard, is_shut, handle_shift, timeout_default, gone) */
+/* use(borrow, put, discard, is_shut, ref, free, handle_shift, timeout_default,
+ * gone) */
 static PyObject *module_use(PyObject *module, PyObject *args)
 {
-    unsigned long long borrows, puts, discards, asks;
+    unsigned long long borrows, puts, discards, asks, refs, frees;
     PyObject *nothing;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "KKKKiLO", &borrows, &puts, &discards, &asks,
-                          &handle_shift, &timeout_default, &nothing))
+    if (!PyArg_ParseTuple(args, "KKKKKKiLO", &borrows, &puts, &discards, &asks,
+                          &refs, &frees, &handle_shift, &timeout_default,
+                          &nothing))
         return NULL;
     *(void **)&borrow = (void *)(uintptr_t)borrows;
     *(void **)&put = (void *)(uintptr_t)puts;
     *(void **)&discard = (void *)(uintptr_t)discards;
     *(void **)&is_shut = (void *)(uintptr_t)asks;
-    Py_XDECREF(gone);
-    gone = Py_NewRef(nothing);
+    *(void **)&pool_ref = (void *)(uintptr_t)refs;
+    *(void **)&pool_free = (void *)(uintptr_t)frees;
+    Py_XDECREF(ncp_py_gone);
+    ncp_py_gone = Py_NewRef(nothing);
     return Py_NewRef(Py_None);
 }
 
 static PyMethodDef module_methods[] = {
     {"use", module_use, METH_VARARGS,
      "Brings the functions of the library, by their addresses."},
+    {"use_for_loops", ncp_py_puller_use, METH_VARARGS,
+     "Brings what pools of event loops need besides."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -663,7 +718,7 @@ static struct PyModuleDef module_definition = {
     .m_methods = module_methods,
 };
 
-static PyTypeObject *add_type(PyObject *module, PyType_Spec *spec)
+PyTypeObject *ncp_py_add_type(PyObject *module, PyType_Spec *spec)
 {
     PyObject *type = PyType_FromSpec(spec);
 
@@ -680,11 +735,12 @@ PyMODINIT_FUNC PyInit__lease(void)
         return NULL;
     f_lasti = PyUnicode_InternFromString("f_lasti");
     timeout_name = PyUnicode_InternFromString("timeout");
-    lease_type = add_type(module, &lease_spec);
-    lender_type = add_type(module, &lender_spec);
-    block_type = add_type(module, &block_spec);
-    if (f_lasti != NULL && timeout_name != NULL && lease_type != NULL &&
-        lender_type != NULL && block_type != NULL)
+    ncp_py_lease_type = ncp_py_add_type(module, &lease_spec);
+    lender_type = ncp_py_add_type(module, &lender_spec);
+    block_type = ncp_py_add_type(module, &block_spec);
+    puller_type = ncp_py_puller_type(module);
+    if (f_lasti != NULL && timeout_name != NULL && ncp_py_lease_type != NULL &&
+        lender_type != NULL && block_type != NULL && puller_type != NULL)
         return module;
     Py_DECREF(module);
     return NULL;

@@ -1,7 +1,10 @@
 # The shortest way of a borrow and of a return; see _lease.c.
+import asyncio
 import types
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, Literal, TypeVar
 
+from netconnpool._pull import Machine, PullLease
 from netconnpool.connection import Connection
 from netconnpool.pool import Cancel, WantedIp, WantedProtocol
 
@@ -9,6 +12,7 @@ C = TypeVar("C")
 
 class Lease:
     _token: int
+    _handle: int
     _code: types.CodeType
     _instruction: int
 
@@ -53,13 +57,61 @@ class Lender(Generic[C]):
         /,
     ) -> None: ...
 
+class Puller(Generic[C]):
+    _ends: bool
+    _is_slow: bool
+
+    def _lends(
+        self,
+        pool: int,
+        machine: Machine,
+        queue: int,
+        out: int,
+        events: int,
+        room: int,
+        waiting: dict[tuple[int, int], tuple[Any, Any]],
+        objects: dict[int, C],
+        lease_type: type[PullLease[C]],
+        taken: dict[int, str],
+        stacks: dict[int, str],
+        watchers: list[tuple[Callable[[], bool], Any]],
+        /,
+    ) -> None: ...
+    def _runs_in(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        running_loop: Callable[[], asyncio.AbstractEventLoop],
+        new_future: Callable[[], asyncio.Future[Any]],
+        /,
+    ) -> None: ...
+    def _lends_no_more(self) -> None: ...
+    def _lend(self, lease: int, handle: int, /) -> Any: ...
+    def _note(self, conn: PullLease[C], /) -> None: ...
+    def _take(
+        self, timeout: float | None, protocol: object, ip: object, tag: int, /
+    ) -> Any: ...
+    def _give(self, conn: object, /) -> Any | Literal[False] | None: ...
+    def _lose(self, conn: PullLease[C], /) -> int: ...
+
 def use(
     borrow: int,
     put: int,
     discard: int,
     is_shut: int,
+    ref: int,
+    free: int,
     handle_shift: int,
     timeout_default: int,
     gone: object,
+    /,
+) -> None: ...
+def use_for_loops(
+    acquire: int,
+    release: int,
+    put: int,
+    discard: int,
+    queue_ready: int,
+    getframe: Callable[[int], types.FrameType],
+    nowhere: types.CodeType,
     /,
 ) -> None: ...

@@ -18,7 +18,8 @@ def _at_exit() -> None:
     library that came while the interpreter is taken apart would crash it. A dial
     that hangs is left behind; it ends with the process."""
     alive = list(_handle.living.values())  # and so they stay, meanwhile
-    pools = [pool._c for pool in alive if pool._c]
+    # One that another thread is just collecting has none any more.
+    pools = [each for pool in alive if (each := vars(pool).get("_c"))]
     if pools:
         lib.ncp_py_close_all(ffi.new("ncp_pool *[]", pools), len(pools), CLOSE_MS)
     lib.ncp_py_shut()

@@ -19,12 +19,13 @@ import inspect
 import os
 import socket
 import struct
+import sys
 import warnings
 import weakref
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from netconnpool import _config, _handle, _host, errors
+from netconnpool import _config, _handle, _host, _lease, errors
 from netconnpool._constants import (
     Driver,
     EventType,
@@ -36,7 +37,7 @@ from netconnpool._constants import (
     Status,
 )
 from netconnpool._ffi import ffi, lib
-from netconnpool.connection import GONE, Lease
+from netconnpool.connection import GONE, Lease, address_of
 from netconnpool.pool import (
     KEYWORDS,
     wanted_ip,
@@ -61,8 +62,6 @@ _NOWHERE = (lambda: None).__code__  # where a borrow was made, until that is kno
 _EVENT = struct.Struct("@iiPQQQQQqiiiiiiqqQQQ")
 _LOG_LINE = 1024
 
-_new = object.__new__
-_release = lib.ncp_pool_release
 _unpack = _EVENT.unpack_from
 
 _CONN = int(EventType.CONN)
@@ -200,18 +199,6 @@ class Machine:
         finally:
             self._pumping = False
 
-    def hands_over(self, address: int) -> bool:
-        """Whether the first event is a connection for who waits at this pool; then
-        it has been delivered."""
-        row = _unpack(self._buffer)
-        if row[0] != _CONN or row[2] != address or not row[4]:
-            return False
-        pool, waiter = self.waiting.pop((address, row[4]))
-        conn = pool._lend(row[3], row[6])
-        if not pool._post(waiter, conn):
-            pool._never_mind(conn)
-        return True
-
     def dispatch(self, count: int) -> None:
         """Acts on the events of the buffer: first on those that others wait
         for."""
@@ -250,10 +237,9 @@ class Machine:
 class PullLease(Lease[C]):
     """A connection borrowed from a pool of an event loop."""
 
-    __slots__ = ("_handle",)
+    __slots__ = ()
 
     _pool: PullPool[C]
-    _handle: int
 
     @property
     def place(self) -> str:
@@ -267,19 +253,14 @@ class PullLease(Lease[C]):
                 return code.co_filename, line
         return code.co_filename, code.co_firstlineno
 
-    def __del__(self) -> None:
-        if self._token:
-            self._lost()
-
     def _lost(self) -> None:
         """It was collected as garbage, on whatever thread that happened; the loop
-        closes it when it finds the event."""
+        closes it when it finds the event. Called by the base."""
         pool, raw = self._pool, self.raw
-        if id(raw) in pool._host.inherited or lib.ncp_py_is_shut():
+        if id(raw) in pool._host.inherited:
             return
-        lease, self._token = self._token, 0
-        if lib.ncp_pool_discard(pool._c, lease) != Status.OK:
-            return  # it was given back, or taken away, before
+        if pool._lose(self) != Status.OK or not pool._is_open:
+            return  # given back, or taken away, before; or gone with its pool
         text = f"a connection was lost without having been given back: {raw!r}"
         file, line = self._place()
         pool._host.logger.warning(
@@ -297,7 +278,7 @@ class _Unopened:
         raise errors.of(Status.ESTATE, "the pool is not open: open it in its loop")
 
 
-class PullPool(_handle.Handle[C]):
+class PullPool(_handle.Handle[C], _lease.Puller[C]):
     """What the pools of all kinds of loops have in common.
 
     A subclass says how something waits:
@@ -394,11 +375,10 @@ class PullPool(_handle.Handle[C]):
         self._returns = (
             self._host.on_return is not None or self._host.restores_timeout
         )
+        self._is_slow = self._returns
         #: Leases whose on_return runs.
         self._busy: set[int] = set()
-        #: Whether the pool was closed, and each return may be the last.
         self._ends = False
-        self._stacks = {}
         #: Handles that were taken away from their borrowers, with the reason.
         self._taken: dict[int, str] = {}
         #: Handles whose check runs; a reason once they are to be closed after it.
@@ -435,6 +415,20 @@ class PullPool(_handle.Handle[C]):
         self._machine = machine
         super().__init__(config, self._host)
         self._address = _handle._address(self._c)
+        self._lends(
+            self._address,
+            machine,
+            _handle._address(machine.queue),
+            _handle._address(machine.out),
+            _handle._address(machine.events),
+            ROOM,
+            machine.waiting,
+            self._objects,
+            self._lease_class,
+            self._taken,
+            self._stacks,
+            self._watchers,
+        )
         machine.pools[self._address] = self
         machine.pump()
         self._rearm()
@@ -450,16 +444,6 @@ class PullPool(_handle.Handle[C]):
         raise NotImplementedError
 
     # ---------------------------------------------------------------- borrowing
-
-    def _lend(self, lease: int, handle: int) -> PullLease[C]:
-        """The object for a connection that the library lent."""
-        conn: PullLease[C] = _new(self._lease_class)
-        conn._pool = self
-        conn._handle = handle
-        conn._code = _NOWHERE
-        conn.raw = self._objects[handle]
-        conn._token = lease
-        return conn
 
     def _never_mind(self, conn: PullLease[C]) -> None:
         """Nobody waits for it any more: the next one gets it. No hook has seen
@@ -498,7 +482,8 @@ class PullPool(_handle.Handle[C]):
         if status != Status.OK:
             raise self._get_failed(status, out.code, timeout)
         if out.type == _CONN:
-            return self._lend(out.lease, out.handle)
+            conn: PullLease[C] = self._lend(out.lease, out.handle)
+            return conn
         return Event(*_EVENT.unpack(ffi.buffer(out)))
 
     def _get_failed(
@@ -591,15 +576,15 @@ class PullPool(_handle.Handle[C]):
         machine = self._machine
         conn._token = 0
         conn.raw = GONE
-        closing = None
-        count = _release(
+        count = lib.ncp_pool_release(
             self._c, lease, flags, machine.queue, machine.events, ROOM, machine.status
         )
-        status = machine.status[0]
-        if count == 1 and machine.hands_over(self._address):
-            pass  # the usual case: it went to the next in line
-        elif count:
-            closing = self._dispatch(count, handle)
+        return self._given(count, machine.status[0], lease, handle, raw)
+
+    def _given(self, count: int, status: int, lease: int, handle: int, raw: Any) -> Any:
+        """Acts on what the library answered to a release. The base calls it for
+        what is not as usual."""
+        closing = self._dispatch(count, handle) if count else None
         if status or self._taken or self._stacks or self._watchers or self._ends:
             self._released(status, lease, handle, raw)
         return closing
@@ -906,7 +891,7 @@ class PullPool(_handle.Handle[C]):
         for condition, waiter in self._watchers:
             if not condition() or not self._post(waiter, True):
                 still.append((condition, waiter))
-        self._watchers = still
+        self._watchers[:] = still
 
     def _is_over(self) -> bool:
         """Whether every connection is back after a close."""
@@ -982,6 +967,7 @@ class PullPool(_handle.Handle[C]):
     def __del__(self) -> None:
         if not self._is_open:
             return
+        self._lends_no_more()
         forgotten = not self.is_closed and not lib.ncp_py_is_shut()
         if not lib.ncp_py_is_shut():
             lib.ncp_pool_close(self._c)
@@ -1021,6 +1007,16 @@ class PullPool(_handle.Handle[C]):
         """What a function of the user's answered; nothing of the pool is left to
         wait for it."""
 
+
+_lease.use_for_loops(
+    address_of("ncp_pool_acquire"),
+    address_of("ncp_pool_release"),
+    address_of("ncp_pool_put"),
+    address_of("ncp_pool_discard"),
+    address_of("ncp_queue_ready"),
+    sys._getframe,
+    _NOWHERE,
+)
 
 # Which method acts on an event.
 _ACTS = {

@@ -119,7 +119,8 @@ class Options(TypedDict, total=False):
     #: who gets a returned connection: strict (the oldest waiter) or adaptive (a
     #: running caller, until the oldest waiter has waited 1ms)
     fairness: str
-    #: how idle connections are kept: lockfree
+    #: how idle connections are kept: lockfree, lock (a mutex and a list) or sharded
+    #: (a chain for each of a few threads)
     store: str
     #: how many callers may wait at the same time; 0: unlimited
     max_waiters: int | str | None

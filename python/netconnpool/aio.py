@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from netconnpool import _host, errors, streams
 from netconnpool._constants import (
-    TIMEOUT_DEFAULT,
     EventType,
     Flag,
     Ip,
@@ -54,11 +53,8 @@ C = TypeVar("C")
 
 _getframe = sys._getframe
 _running_loop = asyncio.get_running_loop
-_acquire = lib.ncp_pool_acquire
-_queue_ready = lib.ncp_queue_ready
-_CONN = int(EventType.CONN)
+_create_future = asyncio.BaseEventLoop.create_future
 _PENDING = int(EventType.PENDING)
-_TAKE = int(Flag.TAKE)
 _DISCARD = int(Flag.DISCARD)
 
 
@@ -87,23 +83,43 @@ class LoopMachine(Machine):
         """A pool has nothing left to do; the last one ends the machine."""
         self.pump()  # what is left in the queue keeps a pool of the library
         self.pools.pop(address, None)
+        self._end_if_alone()
+
+    def forget(self, address: int) -> None:
+        """A pool was collected as garbage; its address may be that of another one
+        by now."""
+        self.pump()
+        known = self.pools.get(address)
+        if known is not None and not known._is_open:  # a warning keeps it
+            self.pools.pop(address, None)
+        self._end_if_alone()
+
+    def _end_if_alone(self) -> None:
         loop = self._loop()
-        if self.pools or loop is None or _machines.get(loop) is not self:
+        if self.pools or loop is None or _known_machine(loop) is not self:
             return
         del _machines[loop]
         if not loop.is_closed():
             loop.remove_reader(self.fd)
 
 
-_machines: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopMachine] = (
-    weakref.WeakKeyDictionary()
-)
+# The loop keeps its machine, as what reads a descriptor, until it is closed; then
+# only pools do, which may be garbage together with both.
+_machines: weakref.WeakKeyDictionary[
+    asyncio.AbstractEventLoop, weakref.ref[LoopMachine]
+] = weakref.WeakKeyDictionary()
+
+
+def _known_machine(loop: asyncio.AbstractEventLoop) -> LoopMachine | None:
+    known = _machines.get(loop)
+    return None if known is None else known()
 
 
 def _machine_of(loop: asyncio.AbstractEventLoop) -> LoopMachine:
-    machine = _machines.get(loop)
+    machine = _known_machine(loop)
     if machine is None:
-        machine = _machines[loop] = LoopMachine(loop)
+        machine = LoopMachine(loop)
+        _machines[loop] = weakref.ref(machine)
     return machine
 
 
@@ -150,11 +166,23 @@ class AsyncBorrow(Generic[C]):
         self._conn: AsyncConnection[C] | None = None
 
     async def __aenter__(self) -> AsyncConnection[C]:
-        conn = self._conn = await self._pool.getconn(*self._arguments)
-        frame = _getframe(1)
-        conn._code = frame.f_code
-        conn._instruction = frame.f_lasti
-        return conn
+        pool = self._pool
+        conn = pool._take(*self._arguments)
+        if conn.__class__ is not AsyncConnection:
+            if conn.__class__ is tuple:  # as _settle does, without another coroutine
+                waiter, key = conn
+                try:
+                    conn = await waiter
+                except BaseException:
+                    pool._give_up(key, waiter)
+                    raise
+            if conn.__class__ is not AsyncConnection:
+                conn = await pool._settle(conn, *self._arguments)
+            pool._note(conn)
+        if pool._captures:
+            pool._capture(conn, _getframe(1))
+        self._conn = conn
+        return conn  # type: ignore[no-any-return]
 
     async def __aexit__(
         self,
@@ -166,10 +194,12 @@ class AsyncBorrow(Generic[C]):
         self._conn = None
         if conn is None or not conn._token:
             return  # given back, or taken out, inside of the block
-        if kind is None:
-            await self._pool.putconn(conn)
-        else:
+        if kind is not None:
             await self._pool._end_block(conn, discard=not self._keeps)
+        elif (closing := self._pool._give(conn)) is False:
+            await self._pool.putconn(conn)
+        elif closing is not None:
+            await self._pool._wait_closed(closing)
 
 
 # ------------------------------------------------------------------------- pool
@@ -310,6 +340,7 @@ class AsyncPool(PullPool[C]):
         except BaseException:
             self._loop = None
             raise
+        self._runs_in(loop, _running_loop, _maker_of_futures(loop))
         self._is_in_loop = True
         return self._machine
 
@@ -482,50 +513,48 @@ class AsyncPool(PullPool[C]):
         Raises :exc:`PoolTimeout`, :exc:`PoolClosed`, :exc:`ConnectFailed`,
         :exc:`PoolExhausted`, :exc:`HookFailed`.
         """
-        loop = _running_loop()
-        machine = self._machine if loop is self._loop else self._ready()
-        out = machine.out
-        if timeout is None and protocol is None and ip is None:
-            status = _acquire(
-                self._c, machine.queue, 0, 0, TIMEOUT_DEFAULT, tag, _TAKE, out
-            )
-        else:
-            status = self._ask(machine, timeout, protocol, ip, tag)
-        if status == 0 and out.type == _CONN:
-            conn = self._lend(out.lease, out.handle)
-        elif status == 0 and out.type == _PENDING:
-            # As _stand_in_line does, without another coroutine.
-            key = (self._address, out.ticket)
-            waiter = loop.create_future()
-            machine.waiting[key] = (self, waiter)
-            if _queue_ready(machine.queue):
-                machine.pump()
-            try:
-                conn = await waiter
-            except BaseException:
-                self._give_up(key, waiter)
-                raise
+        conn = self._take(timeout, protocol, ip, tag)
+        if conn.__class__ is not AsyncConnection:
+            if conn.__class__ is tuple:  # as _settle does, without another coroutine
+                waiter, key = conn
+                try:
+                    conn = await waiter
+                except BaseException:
+                    self._give_up(key, waiter)
+                    raise
             if conn.__class__ is not AsyncConnection:
-                conn = await self._wait_for(conn, timeout)
-        else:
-            conn = await self._wait_for(self._answer(status, timeout), timeout)
-        frame = _getframe(1)
-        conn._code = frame.f_code
-        conn._instruction = frame.f_lasti
+                conn = await self._settle(conn, timeout, protocol, ip, tag)
+            self._note(conn)
         if self._captures:
-            self._stacks[conn._token] = "".join(traceback.format_stack(frame))
-        return conn  # type: ignore[return-value]
+            self._capture(conn, _getframe(1))
+        return conn  # type: ignore[no-any-return]
 
-    async def _wait_for(
-        self, answer: PullLease[C] | Event, timeout: float | None
-    ) -> PullLease[C]:
-        """Waits until an answer has become a connection."""
+    async def _settle(
+        self,
+        taken: Any,
+        timeout: float | None,
+        protocol: WantedProtocol,
+        ip: WantedIp,
+        tag: int,
+    ) -> AsyncConnection[C]:
+        """From what `_take` answered, or what somebody who waits got, to a
+        connection."""
+        answer = taken
+        if answer is None:
+            answer = self._ask(self._ready(), timeout, protocol, ip, tag)
+        if isinstance(answer, int):
+            answer = self._answer(answer, timeout)
+        elif isinstance(answer, tuple) and not isinstance(answer, Event):
+            answer = await self._turn(*answer)
         while isinstance(answer, Event):
             if answer.type == _PENDING:
                 answer = await self._stand_in_line(answer.ticket)
             else:
                 answer = await self._drive(self._settling(answer, timeout))
-        return answer
+        return answer  # type: ignore[no-any-return]
+
+    def _capture(self, conn: AsyncConnection[C], frame: types.FrameType) -> None:
+        self._stacks[conn._token] = "".join(traceback.format_stack(frame))
 
     async def _stand_in_line(self, ticket: int) -> PullLease[C] | Event:
         assert self._loop is not None
@@ -533,6 +562,12 @@ class AsyncPool(PullPool[C]):
         key = (self._address, ticket)
         self._machine.waiting[key] = (self, waiter)
         self._machine.pump()
+        return await self._turn(waiter, key)
+
+    async def _turn(
+        self, waiter: asyncio.Future[Any], key: tuple[int, int]
+    ) -> PullLease[C] | Event:
+        """Waits for the answer to a ticket."""
         try:
             answer: PullLease[C] | Event = await waiter
         except BaseException:
@@ -542,6 +577,8 @@ class AsyncPool(PullPool[C]):
 
     def _give_up(self, key: tuple[int, int], waiter: asyncio.Future[Any]) -> None:
         """Whoever waited was cancelled; what he may have got goes to the next."""
+        if not self._is_open:
+            return  # a task of the same garbage as its pool
         if self._machine.waiting.pop(key, None) is not None:
             lib.ncp_ticket_abandon(self._c, key[1], Status.ECANCELED)
         elif waiter.done() and not waiter.cancelled():
@@ -613,14 +650,14 @@ class AsyncPool(PullPool[C]):
         taken away, :exc:`HookFailed` and :exc:`CloseFailed`; the connection is
         gone all the same.
         """
-        if conn.__class__ is not AsyncConnection or conn._pool is not self:
+        closing = False if discard else self._give(conn)
+        if closing is False:
             self._own(conn)
-        if _running_loop() is not self._loop:
             self._ready()
-        if discard or not self._returns:
-            closing = self._release(conn, _DISCARD if discard else 0)
-        else:
-            closing = await self._drive(self._returning(conn))
+            if discard or not self._returns:
+                closing = self._release(conn, _DISCARD if discard else 0)
+            else:
+                closing = await self._drive(self._returning(conn))
         if closing is not None:
             await self._wait_closed(closing)
 
@@ -748,7 +785,7 @@ class AsyncPool(PullPool[C]):
         try:
             return bool(await waiter)
         finally:
-            self._watchers = [one for one in self._watchers if one[1] is not waiter]
+            self._watchers[:] = [one for one in self._watchers if one[1] is not waiter]
             if timer is not None:
                 timer.cancel()
 
@@ -778,7 +815,7 @@ class AsyncPool(PullPool[C]):
         finally:
             if self._is_in_loop and loop is not None and not loop.is_closed():
                 # This may be any thread: the garbage collector chose it.
-                loop.call_soon_threadsafe(_leave, self._machine, self._address)
+                loop.call_soon_threadsafe(self._machine.forget, self._address)
 
     def _drop_result(self, result: Any) -> None:
         if not isawaitable(result):
@@ -790,16 +827,20 @@ class AsyncPool(PullPool[C]):
             result.close()
 
 
+def _maker_of_futures(
+    loop: asyncio.AbstractEventLoop,
+) -> Callable[[], asyncio.Future[Any]]:
+    """What loop.create_future() does, with nothing in between where that is known."""
+    if getattr(type(loop), "create_future", None) is _create_future:
+        return functools.partial(asyncio.Future, loop=loop)
+    return loop.create_future
+
+
 def _tick_of(pool: weakref.ref[AsyncPool[Any]]) -> None:
     """A timer rang for a pool that may be gone."""
     found = pool()
     if found is not None:
         found._rang()
-
-
-def _leave(machine: LoopMachine, address: int) -> None:
-    """A pool was collected as garbage."""
-    machine.leave(address)
 
 
 async def _within(awaitable: Awaitable[Any], seconds: float | None) -> Any:

@@ -225,15 +225,18 @@ class Connection(Lease[C]):
         warnings.warn_explicit(text, ResourceWarning, file, line, source=self)
 
 
-def _address(name: str) -> int:
+def address_of(name: str) -> int:
+    """Where a function of the library is."""
     return int(ffi.cast("uintptr_t", ffi.addressof(lib, name)))
 
 
 _lease.use(
-    _address("ncp_py_borrow"),
-    _address("ncp_py_put"),
-    _address("ncp_py_discard"),
-    _address("ncp_py_is_shut"),
+    address_of("ncp_py_borrow"),
+    address_of("ncp_py_put"),
+    address_of("ncp_py_discard"),
+    address_of("ncp_py_is_shut"),
+    address_of("ncp_pool_ref"),
+    address_of("ncp_pool_free"),
     lib.NCP_PY_HANDLE_SHIFT,
     TIMEOUT_DEFAULT,
     GONE,

@@ -330,7 +330,7 @@ class Pool(PullPool[C]):
         try:
             return bool(waiter.wait(timeout if limited else None))
         finally:
-            self._watchers = [one for one in self._watchers if one[1] is not waiter]
+            self._watchers[:] = [one for one in self._watchers if one[1] is not waiter]
 
     # ------------------------------------------------------------------- dials
 
@@ -344,8 +344,10 @@ class Pool(PullPool[C]):
         comes."""
         limit = -1 if request.timeout is None else _config.milliseconds(request.timeout)
         threads = self._machine.hub.threadpool
+        # A reference of the dial's own: it may outlive the pool and this greenlet.
+        pool = ffi.gc(lib.ncp_pool_ref(self._c), lib.ncp_pool_free)
         dialing = threads.spawn(
-            _dial_natively, self._c, int(request.protocol), int(request.ip), limit
+            _dial_natively, pool, int(request.protocol), int(request.ip), limit
         )
         try:
             fd, error = dialing.get()
@@ -410,6 +412,8 @@ class Pool(PullPool[C]):
         """Whoever waited was called away; what he may have got goes to the
         next."""
         answer = waiter.answer()
+        if not self._is_open:
+            return  # a greenlet of the same garbage as its pool
         if self._machine.waiting.pop(key, None) is not None:
             lib.ncp_ticket_abandon(self._c, key[1], Status.ECANCELED)
         elif isinstance(answer, Event):

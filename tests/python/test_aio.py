@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import warnings
 import weakref
 
 import pytest
@@ -620,6 +621,63 @@ def test_garbage_that_looks_at_a_pool_of_the_same_garbage_finds_none():
         del pool
         gc.collect()
     assert seen == ["<AsyncPool that is not open>", "looked"]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_what_is_borrowed_ends_with_a_pool_of_the_same_garbage(is_late):
+    """The lease, and a task that still waits: the pool tells, they do not."""
+    things = Things()
+
+    async def main():
+        pool = AsyncPool(things, **quiet(max_connections=1))
+        pool.early = [await pool.getconn()]
+        pool.waits = pool.getconn()
+        assert asyncio.isfuture(pool.waits.send(None))
+        if is_late:
+            gc.collect()
+            pool.waits, pool.late = None, pool.waits
+        main.pool = pool
+    run(main)
+    pool = main.__dict__.pop("pool")
+    known = weakref.ref(pool)
+    pool.myself = pool
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del pool
+        gc.collect()
+    assert known() is None
+    told = [one for one in caught if "was not closed" in str(one.message)]
+    assert len(told) == 1, [str(one.message) for one in caught]
+    assert things.made[0].closed == 1
+
+
+def test_a_collected_pool_does_not_take_another_one_off_the_list():
+    """The library may put a new pool where an old one was."""
+    async def main():
+        seen = set()
+        for _ in range(20):
+            pool = AsyncPool(Things(), **quiet())
+            await pool.open()
+            is_again = pool._address in seen
+            seen.add(pool._address)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                del pool
+                gc.collect()
+            pool = AsyncPool(Things(), **quiet())
+            await pool.open()
+            await turns(2)
+            assert pool._machine.pools.get(pool._address) is pool
+            await asyncio.wait_for(_use(pool), LONG)
+            await pool.close()
+            if is_again:
+                break
+    run(main)
+
+
+async def _use(pool):
+    async with pool.connection():
+        pass
 
 
 @pytest.mark.parametrize("ending", ["pass", "raise SystemExit(0)",

@@ -1,7 +1,9 @@
 """Borrowing and returning, statistics, the life of a pool."""
+import contextlib
 import gc
 import math
 import time
+import warnings
 import weakref
 
 import pytest
@@ -352,6 +354,37 @@ def test_a_pool_that_is_forgotten_is_closed_with_a_warning(things):
         del pool
         gc.collect()
     until(lambda: things.made[0].closed == 1)
+
+
+@pytest.mark.parametrize("ending", ["", "close", "close_now"])
+def test_garbage_may_call_a_pool_of_the_same_garbage(things, ending):
+    """Which finaliser of a cycle runs first is not ours to say."""
+    seen = []
+
+    class Last:
+        def __del__(self):
+            pool, conn = self.known
+            with contextlib.suppress(netconnpool.PoolClosed):
+                pool.putconn(pool.getconn())
+            with contextlib.suppress(netconnpool.PoolClosed), pool.connection():
+                pass
+            seen.append((repr(pool), repr(conn), pool.active_count))
+
+    pool = Pool(things, min_connections=0, max_connections=2)
+    pool.putconn(pool.getconn())
+    last = Last()
+    last.known = pool, pool.getconn()
+    pool.last = last
+    if ending:
+        getattr(pool, ending)()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del pool, last
+        gc.collect()
+    assert len(seen) == 1
+    messages = [str(one.message) for one in caught]
+    assert any("was not closed" in text for text in messages) == (not ending), messages
+    until(lambda: all(thing.closed == 1 for thing in things.made))
 
 
 def test_a_closed_pool_goes_although_its_hooks_know_it(things):
