@@ -5228,6 +5228,41 @@ struct ncp__waiter *ncp__lines_oldest(const struct ncp__lines *lines,
 
 /* -------------------------------------------------------- pool/acquire.c */
 
+/* pool/event.h */
+/* What an event says: of a connection that is lent at once. */
+#ifndef NCP_POOL_EVENT_H
+#define NCP_POOL_EVENT_H
+
+
+/* CONN, whole. Field by field: a block of zeroes with some of them written over
+ * takes longer than the get itself. */
+static inline void ncp__event_lend(ncp_event *event, ncp_pool *pool,
+                                   const struct ncp__slot *slot,
+                                   ncp_lease lease, uint64_t tag)
+{
+    event->type = NCP_EVENT_CONN;
+    event->status = NCP_OK;
+    event->pool = pool;
+    event->lease = lease;
+    event->ticket = 0;
+    event->tag = tag;
+    event->handle = slot->handle;
+    event->conn_id = slot->id;
+    event->timeout_ms = 0;
+    event->fd = slot->fd;
+    event->protocol = slot->protocol;
+    event->ip = slot->ip;
+    event->reason = NCP_REASON_NONE;
+    event->reused = 1;
+    event->reserved32 = 0;
+    event->code = 0;
+    event->creation_ms = 0;
+    for (int i = 0; i < 3; i++)
+        event->spare[i] = 0;
+}
+
+#endif
+
 /* pool/alarm.h */
 /*
  * A descriptor that one thread makes readable for another: an eventfd, or a
@@ -5762,7 +5797,9 @@ struct ncp_queue {
 /* A pool has work; a ticket was decided. */
 void ncp__queue_push_pool(ncp_queue *queue, ncp_pool *pool);
 void ncp__queue_push_ticket(ncp_queue *queue, struct ncp__waiter *ticket);
-/* Takes them out again if they are still there. True for a pool that was. */
+/* Whether a decided ticket is in its queue, or being taken out of it. */
+bool ncp__queue_holds(const struct ncp__waiter *ticket);
+/* Takes it out again if it is still there. */
 void ncp__queue_remove_ticket(ncp_queue *queue, struct ncp__waiter *ticket);
 /* Between the two nothing this thread pushes into `queue` wakes anybody. */
 void ncp__queue_hush(ncp_queue *queue);
@@ -5794,17 +5831,35 @@ int ncp__pull_work_events(ncp_pool *pool, ncp_event *events, int max,
 #define NCP_POOL_PULL_H
 
 
+/* The long way, apart: lest the shortest one saves the registers it needs. */
+#define NCP__APART __attribute__((noinline))
+
 /* ---------------------------------------------------------------- ticket.c */
 
 int ncp__tickets_init(ncp_pool *pool);
 void ncp__tickets_destroy(ncp_pool *pool);
 void ncp__tickets_forked(ncp_pool *pool);
 
-/* A waiter that nobody knows by its number yet; NULL when out of memory. */
-struct ncp__waiter *ncp__ticket_new(ncp_pool *pool, ncp_queue *queue,
-                                    int protocol, int ip, uint64_t now_ns,
-                                    int64_t timeout_ms);
+/* What a get asks for. */
+struct ncp__request {
+    ncp_queue *queue; /* NULL: nobody is told */
+    int protocol, ip;
+    int64_t timeout_ms; /* 0: no waiting; below: for ever */
+    uint64_t tag;
+    int flags;
+};
+
+/* A waiter, named when it is to stand in line; NULL when out of memory. */
+struct ncp__waiter *ncp__ticket_new(ncp_pool *pool,
+                                    const struct ncp__request *request,
+                                    uint64_t now_ns);
 void ncp__ticket_free(ncp_pool *pool, struct ncp__waiter *waiter);
+/* The same with the lock held; the caller drops the reference to the queue, when
+ * it does not hold the lock any more. */
+ncp_queue *ncp__ticket_free_locked(ncp_pool *pool, struct ncp__waiter *waiter);
+/* The waiter that its host knows by a number, or NULL. Lock held. */
+struct ncp__waiter *ncp__ticket_named_locked(const ncp_pool *pool,
+                                             ncp_ticket ticket);
 /* The waiter of a number, made nameless: it is the caller's now. With `only_
  * decided` one that still waits keeps its name and NCP_EAGAIN is returned. */
 int ncp__ticket_claim(ncp_pool *pool, ncp_ticket ticket, bool only_decided,
@@ -5838,7 +5893,7 @@ struct ncp__pending {
     uint64_t deadline_ns;
 };
 
-/* The host may know its number from now on. */
+/* The host may know its number from now on, unless it does. */
 struct ncp__pending ncp__pull_name(ncp_pool *pool, struct ncp__waiter *waiter);
 /* After a call of the engine that may have put a named waiter in line (`stood`)
  * and decided it. */
@@ -5853,6 +5908,9 @@ int ncp__pull_place(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out);
 /* What a nameless waiter came to. It may be gone afterwards. */
 int ncp__pull_answer(ncp_pool *pool, struct ncp__waiter *waiter,
                      ncp_event *out);
+/* Whether a ticket is decided, settled and lent without further work: the caller
+ * has the answer. */
+bool ncp__pull_lend_at_once(ncp_pool *pool, ncp_ticket ticket, ncp_event *out);
 /* The connection is the caller's. */
 int ncp__pull_lend(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out);
 /* It is healthy; the borrow hook of the host comes last. */
@@ -5876,10 +5934,63 @@ bool ncp__release_tells(ncp_pool *pool, uint32_t index, int type);
 
 #endif
 
+/* pool/quick.h */
+/*
+ * The shortest way of a get and of a put, for every driver: no hook, no check, no
+ * sample of the latency, nobody waits. 0 or false: nothing was done, go the long
+ * way.
+ */
+#ifndef NCP_POOL_QUICK_H
+#define NCP_POOL_QUICK_H
+
+
+/* A connection at once, if nothing has to be done to it: its lease. One get in
+ * NCP__LATENCY_EVERY goes the long way, where its time is taken; `gets` counts
+ * them for a thread or a tap. */
+static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
+                                       uint32_t *gets)
+{
+    struct ncp__engine *engine = &pool->engine;
+
+    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_GET) == 0 ||
+                      *gets % NCP__LATENCY_EVERY == 0 ||
+                      atomic_load_explicit(&engine->idle.quick,
+                                           memory_order_relaxed) == 0))
+        return 0;
+    ncp_lease lease = ncp__fast_get(engine, shard, pool->quick_stop,
+                                    ncp__engine_now_coarse(engine));
+    *gets += lease != 0;
+    return lease;
+}
+
+/* A pool that is used much gets its time from the housekeeper. */
+static inline uint64_t ncp__put_time(ncp_pool *pool)
+{
+    const struct ncp__engine *engine = &pool->engine;
+
+    if (NCP__UNLIKELY(
+            atomic_load_explicit(&engine->tick_ns, memory_order_relaxed) == 0))
+        ncp__tick_wanted(pool);
+    return ncp__engine_now_coarse(engine);
+}
+
+static inline bool ncp__quick_put(ncp_pool *pool, struct ncp__shard *shard,
+                                  ncp_lease lease)
+{
+    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_PUT) == 0))
+        return false;
+    enum ncp__fast_put put =
+        ncp__fast_put(&pool->engine, shard, lease, ncp__put_time(pool));
+    if (NCP__UNLIKELY(put == NCP__PUT_SERVE))
+        ncp__put_serve(pool);
+    return put != NCP__PUT_NOT;
+}
+
+#endif
+
 /* How a get of the pull driver begins. */
 
-static int acquire_slow(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
-                        int64_t timeout_ms, uint64_t tag, int flags,
+static int acquire_slow(ncp_pool *pool, const struct ncp__request *request,
                         ncp_event *out)
 {
     struct ncp__engine *engine = &pool->engine;
@@ -5887,21 +5998,16 @@ static int acquire_slow(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
     ncp__pool_after_fork(pool);
     if (ncp__engine_closed(engine))
         return NCP_ECLOSED;
-    struct ncp__waiter *waiter = ncp__ticket_new(
-        pool, queue, protocol, ip, ncp__engine_now(engine), timeout_ms);
-    if (waiter == NULL) {
-        ncp__engine_count_failure(engine, NCP_ENOMEM);
-        return NCP_ENOMEM;
-    }
-    waiter->tag = tag;
-    waiter->dials_itself = (flags & NCP_FLAG_DIALS) != 0;
-    waiter->tries = timeout_ms == 0 || (flags & NCP_FLAG_TRY) != 0;
-    waiter->takes = (flags & NCP_FLAG_TAKE) != 0;
-    return ncp__pull_place(pool, waiter, out);
+    struct ncp__waiter *waiter =
+        ncp__ticket_new(pool, request, ncp__engine_now(engine));
+    if (waiter != NULL)
+        return ncp__pull_place(pool, waiter, out);
+    ncp__engine_count_failure(engine, NCP_ENOMEM);
+    return NCP_ENOMEM;
 }
 
-/* The shortest way: no ticket is needed. */
-static bool acquire_fast(ncp_pool *pool, int protocol, int ip, uint64_t tag,
+/* No ticket is needed when there is an idle one. */
+static bool acquire_idle(ncp_pool *pool, const struct ncp__request *request,
                          ncp_event *out)
 {
     struct ncp__engine *engine = &pool->engine;
@@ -5910,8 +6016,9 @@ static bool acquire_fast(ncp_pool *pool, int protocol, int ip, uint64_t tag,
 
     if ((pool->borrow_work & NCP__BORROW_ASK) != 0)
         return false;
-    uint32_t index = ncp__engine_fast_get(
-        engine, protocol, ip, ncp__engine_now_coarse(engine), &acts);
+    uint32_t index =
+        ncp__engine_fast_get(engine, request->protocol, request->ip,
+                             ncp__engine_now_coarse(engine), &acts);
     if (NCP__UNLIKELY(!ncp__acts_empty(&acts)))
         ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     if (index == NCP__NO_SLOT)
@@ -5923,16 +6030,14 @@ static bool acquire_fast(ncp_pool *pool, int protocol, int ip, uint64_t tag,
     if (since_ns != 0)
         ncp__get_record(pool, since_ns, NCP__LATENCY_EVERY);
     ncp__engine_count_fast(ncp__engine_slot(engine, index));
-    ncp__get_mark(pool, index, tag);
-    ncp__event_slot(out, pool, index, NCP_EVENT_CONN);
-    out->tag = tag;
-    out->reused = 1;
+    ncp__get_mark(pool, index, request->tag);
+    ncp__event_lend(out, pool, ncp__engine_slot(engine, index),
+                    ncp__engine_lease(engine, index), request->tag);
     return true;
 }
 
-int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
-                     int64_t timeout_ms, uint64_t tag, int flags,
-                     ncp_event *out)
+static NCP__APART int acquire(ncp_pool *pool, struct ncp__request *request,
+                              ncp_event *out)
 {
     if (out == NULL)
         return NCP_EINVAL;
@@ -5941,19 +6046,49 @@ int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
         return NCP_EINVAL;
     if (!pool->pull)
         return NCP_ESTATE;
-    int rc = ncp__want_check(protocol, ip);
+    int rc = ncp__want_check(request->protocol, request->ip);
     if (rc != NCP_OK)
         return rc;
-    if (timeout_ms == NCP_TIMEOUT_DEFAULT)
-        timeout_ms =
+    if (request->timeout_ms == NCP_TIMEOUT_DEFAULT)
+        request->timeout_ms =
             atomic_load_explicit(&pool->get_timeout_ms, memory_order_relaxed);
-    if (acquire_fast(pool, protocol, ip, tag, out))
+    if (acquire_idle(pool, request, out))
         return NCP_OK;
     ncp__pool_hold(pool);
-    rc = acquire_slow(pool, queue, protocol, ip, timeout_ms, tag, flags, out);
+    rc = acquire_slow(pool, request, out);
     ncp__pool_settle(pool);
     ncp__pool_release(pool);
     return rc;
+}
+
+/* The shortest way: any connection will do, and nothing is odd. */
+static inline bool acquire_quick(ncp_pool *pool, uint64_t tag, ncp_event *out)
+{
+    const struct ncp__idle *idle = &pool->engine.idle;
+    ncp_lease lease =
+        ncp__quick_get(pool, ncp__idle_home(idle), &ncp__thread.gets);
+
+    if (NCP__UNLIKELY(lease == 0))
+        return false;
+    uint32_t index = ncp__token_index(lease);
+    if (NCP__UNLIKELY(tag != 0))
+        ncp__get_mark(pool, index, tag);
+    ncp__event_lend(out, pool, ncp__engine_slot(&pool->engine, index), lease,
+                    tag);
+    return true;
+}
+
+int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
+                     int64_t timeout_ms, uint64_t tag, int flags,
+                     ncp_event *out)
+{
+    if (NCP__LIKELY((protocol | ip) == 0 && pool != NULL && out != NULL &&
+                    pool->pull && acquire_quick(pool, tag, out)))
+        return NCP_OK;
+    return acquire(
+        pool,
+        &(struct ncp__request){queue, protocol, ip, timeout_ms, tag, flags},
+        out);
 }
 
 int ncp_pool_refuse(ncp_pool *pool, int status)
@@ -6212,19 +6347,68 @@ static int ask_host(ncp_pool *pool, struct ncp__waiter *waiter, int type,
     return NCP_OK;
 }
 
+/* The connection is the caller's, and the ticket is over; its queue is to be
+ * dropped by a reference. */
+static ncp_queue *lend_locked(ncp_pool *pool, struct ncp__waiter *waiter,
+                              ncp_event *out)
+{
+    ncp__event_conn(out, pool, waiter, NCP_EVENT_CONN);
+    ncp__count_end_locked(&pool->engine, waiter, NCP_OK, !waiter->fresh);
+    ncp__get_mark(pool, waiter->slot, waiter->tag);
+    return ncp__ticket_free_locked(pool, waiter);
+}
+
 int ncp__pull_lend(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out)
 {
     struct ncp__slot *slot = ncp__engine_slot(&pool->engine, waiter->slot);
+    uint64_t since_ns = waiter->since_ns;
 
     if (waiter->outcome != NCP_EVENT_CONN) /* the borrow begins now */
         atomic_store_explicit(&slot->touched_ns, ncp__engine_now(&pool->engine),
                               memory_order_relaxed);
-    ncp__event_conn(out, pool, waiter, NCP_EVENT_CONN);
-    ncp__engine_count_end(&pool->engine, waiter, NCP_OK, !waiter->fresh);
-    ncp__get_record(pool, waiter->since_ns, 1);
-    ncp__get_mark(pool, waiter->slot, waiter->tag);
-    ncp__ticket_free(pool, waiter);
+    ncp__engine_lock(&pool->engine);
+    ncp_queue *queue = lend_locked(pool, waiter, out);
+    ncp__engine_unlock(&pool->engine);
+    ncp__queue_unref(queue);
+    ncp__get_record(pool, since_ns, 1);
     return NCP_OK;
+}
+
+/* Most connections that are handed over need nothing to be done to them, and
+ * their tickets are taken after everything was said of them. Lock held. */
+static bool is_lent_as_it_is(const ncp_pool *pool,
+                             const struct ncp__waiter *waiter)
+{
+    if (waiter->queued || waiter->status != NCP_OK ||
+        waiter->outcome != NCP_EVENT_CONN ||
+        (pool->borrow_work & NCP__BORROW_ASK) != 0)
+        return false;
+    const struct ncp__slot *slot =
+        ncp__engine_slot(&pool->engine, waiter->slot);
+    uint8_t flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
+    return (flags & NCP__FLAG_DATAGRAM) == 0 &&
+           atomic_load_explicit(&waiter->state, memory_order_acquire) ==
+               NCP__DECIDED &&
+           !ncp__queue_holds(waiter);
+}
+
+bool ncp__pull_lend_at_once(ncp_pool *pool, ncp_ticket ticket, ncp_event *out)
+{
+    ncp_queue *queue = NULL;
+    uint64_t since_ns = 0;
+
+    ncp__engine_lock(&pool->engine);
+    struct ncp__waiter *waiter = ncp__ticket_named_locked(pool, ticket);
+    bool lent = waiter != NULL && is_lent_as_it_is(pool, waiter);
+    if (lent) {
+        since_ns = waiter->since_ns;
+        queue = lend_locked(pool, waiter, out);
+    }
+    ncp__engine_unlock(&pool->engine);
+    ncp__queue_unref(queue);
+    if (lent)
+        ncp__get_record(pool, since_ns, 1);
+    return lent;
 }
 
 int ncp__pull_lend_checked(ncp_pool *pool, struct ncp__waiter *waiter,
@@ -7058,7 +7242,7 @@ static int close_descriptor(const struct ncp_conn *conn)
 
 /* The closer, or close(2): once a connection. The slot forgets the descriptor
  * first: a child forked meanwhile must not close what its number has become. */
-static int let_go(const struct ncp_conn *conn, int reason)
+static int let_go__pool_conn(const struct ncp_conn *conn, int reason)
 {
     struct ncp__slot copy;
     struct ncp_conn view = {conn->pool, &copy, conn->index};
@@ -7088,7 +7272,7 @@ static void announce__pool_conn(const struct ncp_conn *conn, int reason)
 int ncp__conn_close(const struct ncp_conn *conn, int reason)
 {
     announce__pool_conn(conn, reason);
-    return let_go(conn, reason);
+    return let_go__pool_conn(conn, reason);
 }
 
 bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
@@ -7120,7 +7304,7 @@ bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
     else if (ours)
         announce__pool_conn(&conn, reason);
     if (ours && !pool->pull && copy->fd < 0)
-        (void)let_go(&conn, reason);
+        (void)let_go__pool_conn(&conn, reason);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return ours;
 }
@@ -7142,7 +7326,7 @@ int ncp__conn_taken_back(ncp_pool *pool, uint32_t index)
     if (to_tell)
         return NCP_OK;
     if (to_close)
-        rc = let_go(&conn, slot->reason);
+        rc = let_go__pool_conn(&conn, slot->reason);
     ncp__engine_taken_back(engine, index, &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return rc;
@@ -7164,7 +7348,7 @@ void ncp__conn_abandoned(ncp_pool *pool, uint32_t index)
     }
     ncp__engine_unlock(engine);
     if (copy.fd >= 0 && !pool->pull)
-        (void)let_go(&conn, copy.reason);
+        (void)let_go__pool_conn(&conn, copy.reason);
 }
 
 void ncp__conn_examine(const ncp_pool *pool, struct ncp__made *made)
@@ -7731,60 +7915,6 @@ void ncp__pull_ticket_event(const struct ncp__waiter *ticket, ncp_event *event)
 }
 
 /* ------------------------------------------------------ pool/give_back.c */
-
-/* pool/quick.h */
-/*
- * The shortest way of a get and of a put, for every driver: no hook, no check, no
- * sample of the latency, nobody waits. 0 or false: nothing was done, go the long
- * way.
- */
-#ifndef NCP_POOL_QUICK_H
-#define NCP_POOL_QUICK_H
-
-
-/* A connection at once, if nothing has to be done to it: its lease. One get in
- * NCP__LATENCY_EVERY goes the long way, where its time is taken; `gets` counts
- * them for a thread or a tap. */
-static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
-                                       uint32_t *gets)
-{
-    struct ncp__engine *engine = &pool->engine;
-
-    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_GET) == 0 ||
-                      *gets % NCP__LATENCY_EVERY == 0 ||
-                      atomic_load_explicit(&engine->idle.quick,
-                                           memory_order_relaxed) == 0))
-        return 0;
-    ncp_lease lease = ncp__fast_get(engine, shard, pool->quick_stop,
-                                    ncp__engine_now_coarse(engine));
-    *gets += lease != 0;
-    return lease;
-}
-
-/* A pool that is used much gets its time from the housekeeper. */
-static inline uint64_t ncp__put_time(ncp_pool *pool)
-{
-    const struct ncp__engine *engine = &pool->engine;
-
-    if (NCP__UNLIKELY(
-            atomic_load_explicit(&engine->tick_ns, memory_order_relaxed) == 0))
-        ncp__tick_wanted(pool);
-    return ncp__engine_now_coarse(engine);
-}
-
-static inline bool ncp__quick_put(ncp_pool *pool, struct ncp__shard *shard,
-                                  ncp_lease lease)
-{
-    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_PUT) == 0))
-        return false;
-    enum ncp__fast_put put =
-        ncp__fast_put(&pool->engine, shard, lease, ncp__put_time(pool));
-    if (NCP__UNLIKELY(put == NCP__PUT_SERVE))
-        ncp__put_serve(pool);
-    return put != NCP__PUT_NOT;
-}
-
-#endif
 
 /* The ways in which a lease ends: put, discard, detach, close by the holder. */
 
@@ -9694,6 +9824,8 @@ struct ncp__pending ncp__pull_name(ncp_pool *pool, struct ncp__waiter *waiter)
     struct ncp__pending pending = {waiter->ticket, waiter->tag,
                                    waiter->deadline_ns};
 
+    if (waiter->named) /* and nobody has been told of it */
+        return pending;
     ncp__engine_lock(&pool->engine);
     waiter->named = true;
     atomic_store_explicit(&waiter->state, NCP__WAITING, memory_order_relaxed);
@@ -11263,7 +11395,7 @@ void ncp__queue_push_ticket(ncp_queue *queue, struct ncp__waiter *ticket)
 {
     pthread_mutex_lock(&queue->lock);
     ticket->queue_next = NULL;
-    ticket->in_queue = true;
+    __atomic_store_n(&ticket->in_queue, true, __ATOMIC_RELAXED);
     if (queue->tickets_head == NULL)
         queue->tickets_head = ticket;
     else
@@ -11277,10 +11409,24 @@ void ncp__queue_push_ticket(ncp_queue *queue, struct ncp__waiter *ticket)
     pthread_mutex_unlock(&queue->lock);
 }
 
+/* It is out, and nothing reads it here any more: who frees it may go on. Release
+ * pairs with ncp__queue_holds. */
+static void let_go__pool_queue(struct ncp__waiter *ticket)
+{
+    __atomic_store_n(&ticket->in_queue, false, __ATOMIC_RELEASE);
+}
+
+bool ncp__queue_holds(const struct ncp__waiter *ticket)
+{
+    return __atomic_load_n(&ticket->in_queue, __ATOMIC_ACQUIRE);
+}
+
 void ncp__queue_remove_ticket(ncp_queue *queue, struct ncp__waiter *ticket)
 {
     struct ncp__waiter *before = NULL, *at;
 
+    if (!ncp__queue_holds(ticket))
+        return;
     pthread_mutex_lock(&queue->lock);
     for (at = queue->tickets_head; at != NULL && at != ticket;
          at = at->queue_next)
@@ -11292,7 +11438,7 @@ void ncp__queue_remove_ticket(ncp_queue *queue, struct ncp__waiter *ticket)
             before->queue_next = ticket->queue_next;
         if (queue->tickets_tail == ticket)
             queue->tickets_tail = before;
-        ticket->in_queue = false;
+        let_go__pool_queue(ticket);
     }
     if (is_empty(queue))
         unsignal_locked(queue);
@@ -11333,7 +11479,7 @@ static int take_kick_locked(ncp_queue *queue, ncp_event *event)
     return 1;
 }
 
-/* The next ticket in the queue; it lives at least as long as the lock is held. */
+/* The next ticket in the queue; it lives until it is let go. */
 static struct ncp__waiter *pop_ticket_locked(ncp_queue *queue)
 {
     struct ncp__waiter *ticket = queue->tickets_head;
@@ -11341,36 +11487,19 @@ static struct ncp__waiter *pop_ticket_locked(ncp_queue *queue)
     queue->tickets_head = ticket->queue_next;
     if (queue->tickets_head == NULL)
         queue->tickets_tail = NULL;
-    ticket->in_queue = false;
     return ticket;
 }
 
-/* Takes the result of a ticket in the name of its host, without the lock. */
-static int take_for_host(ncp_queue *queue, const struct ncp__waiter *ticket,
-                         ncp_event *event)
-{
-    ncp_pool *pool = ticket->pool;
-    ncp_ticket number = ticket->ticket;
-
-    ncp__pool_hold(pool);
-    pthread_mutex_unlock(&queue->lock);
-    bool taken = ncp__pull_take(pool, number, event);
-    ncp__pool_settle(pool);
-    ncp__pool_release(pool);
-    pthread_mutex_lock(&queue->lock);
-    return taken;
-}
-
+/* The tickets up to the first whose result the queue takes by itself. */
 static int take_tickets_locked(ncp_queue *queue, ncp_event *events, int max)
 {
     int count = 0;
 
-    while (count < max && queue->tickets_head != NULL) {
+    while (count < max && queue->tickets_head != NULL &&
+           !queue->tickets_head->takes) {
         struct ncp__waiter *ticket = pop_ticket_locked(queue);
-        if (ticket->takes)
-            count += take_for_host(queue, ticket, &events[count]);
-        else
-            ncp__pull_ticket_event(ticket, &events[count++]);
+        ncp__pull_ticket_event(ticket, &events[count++]);
+        let_go__pool_queue(ticket);
     }
     return count;
 }
@@ -11389,30 +11518,85 @@ static ncp_pool *take_pool_locked(ncp_queue *queue)
     return pool;
 }
 
-int ncp_queue_poll(ncp_queue *queue, ncp_event *events, int max)
+/* What a look into the queue found that is done without its lock: a ticket whose
+ * result is to be taken, or else the work of a pool. */
+struct errand {
+    ncp_pool *pool; /* with a reference; NULL: there is nothing to do */
+    ncp_ticket ticket;
+};
+
+static struct errand find_errand_locked(ncp_queue *queue)
 {
-    if (queue == NULL || max < 0 || (events == NULL && max != 0))
-        return NCP_EINVAL;
-    if (max == 0 || ncp_queue_ready(queue) == 0)
-        return 0;
-    pthread_mutex_lock(&queue->lock);
-    int count = take_kick_locked(queue, events);
-    count += take_tickets_locked(queue, events + count, max - count);
-    ncp_pool *pool;
-    while (count < max && (pool = take_pool_locked(queue)) != NULL) {
-        bool more;
-        pthread_mutex_unlock(&queue->lock);
-        count +=
-            ncp__pull_work_events(pool, events + count, max - count, &more);
-        if (more)
-            ncp__queue_push_pool(queue, pool);
-        ncp__pool_settle(pool);
-        ncp__pool_release(pool);
-        pthread_mutex_lock(&queue->lock);
+    struct errand errand = {0};
+
+    if (queue->tickets_head == NULL) {
+        errand.pool = take_pool_locked(queue);
+        return errand;
     }
+    struct ncp__waiter *ticket = pop_ticket_locked(queue);
+    errand.pool = ticket->pool;
+    errand.ticket = ticket->ticket;
+    ncp__pool_hold(errand.pool);
+    let_go__pool_queue(ticket);
+    return errand;
+}
+
+/* A pool that has more comes back; the queue went on being ready meanwhile. */
+static int take_work(ncp_queue *queue, ncp_pool *pool, ncp_event *events,
+                     int max)
+{
+    bool more;
+    int count = ncp__pull_work_events(pool, events, max, &more);
+
+    if (more)
+        ncp__queue_push_pool(queue, pool);
+    pthread_mutex_lock(&queue->lock);
     if (is_empty(queue))
         unsignal_locked(queue);
     pthread_mutex_unlock(&queue->lock);
+    return count;
+}
+
+static int run_errand(ncp_queue *queue, const struct errand *errand,
+                      ncp_event *events, int max)
+{
+    int count;
+
+    if (errand->pool == NULL)
+        return 0;
+    if (errand->ticket != 0)
+        count = ncp__pull_take(errand->pool, errand->ticket, events);
+    else
+        count = take_work(queue, errand->pool, events, max);
+    ncp__pool_settle(errand->pool);
+    ncp__pool_release(errand->pool);
+    return count;
+}
+
+/* One look, and what comes of it: at most one errand. */
+static int poll_once(ncp_queue *queue, ncp_event *events, int max)
+{
+    struct errand errand = {0};
+
+    pthread_mutex_lock(&queue->lock);
+    int count = take_kick_locked(queue, events);
+    count += take_tickets_locked(queue, events + count, max - count);
+    if (count < max)
+        errand = find_errand_locked(queue);
+    if (is_empty(queue) && (errand.pool == NULL || errand.ticket != 0))
+        unsignal_locked(queue);
+    pthread_mutex_unlock(&queue->lock);
+    return count + run_errand(queue, &errand, events + count, max - count);
+}
+
+int ncp_queue_poll(ncp_queue *queue, ncp_event *events, int max)
+{
+    int count = 0;
+
+    if (queue == NULL || max < 0 || (events == NULL && max != 0))
+        return NCP_EINVAL;
+    while (count < max && ncp_queue_ready(queue) != 0)
+        count += poll_once(queue, events + count, max - count);
     return count;
 }
 
@@ -11722,22 +11906,71 @@ static int put_and_tell(ncp_pool *pool, ncp_lease lease, int flags,
     return 1;
 }
 
-int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
-                     ncp_queue *queue, ncp_event *events, int max, int *status)
+/* What the queue has becomes events, up to `max`; it may have nothing. */
+static int poll_too(ncp_queue *queue, ncp_event *events, int max)
 {
-    int room = max > 0 && events != NULL ? max : 0;
-    int count = 0, unused;
+    if (NCP__LIKELY(queue == NULL || ncp_queue_ready(queue) == 0))
+        return 0;
+    return max > 0 ? ncp_queue_poll(queue, events, max) : 0;
+}
 
-    status = status == NULL ? &unused : status;
+/* The events that this thread causes go to it and wake nobody, unless there is no
+ * room for them. */
+static NCP__APART int release(ncp_pool *pool, ncp_lease lease, int flags,
+                              ncp_queue *queue, ncp_event *events, int room,
+                              int *status)
+{
+    int count = 0;
+
     ncp__queue_hush(queue);
     if (pool != NULL && pool->pull && room > 0)
         count = put_and_tell(pool, lease, flags, events, status);
     else
         *status = put_flagged(pool, lease, flags);
-    if (queue != NULL && room > count)
-        count += ncp_queue_poll(queue, events + count, room - count);
+    count += poll_too(queue, events + count, room - count);
     ncp__queue_unhush(queue);
     return count;
+}
+
+/* It is idle, and somebody may have to be served. */
+static NCP__APART int serve(ncp_pool *pool, ncp_queue *queue, ncp_event *events,
+                            int room)
+{
+    ncp__queue_hush(queue);
+    ncp__put_serve(pool);
+    int count = poll_too(queue, events, room);
+    ncp__queue_unhush(queue);
+    return count;
+}
+
+/* The shortest way of a put; like ncp__quick_put, but for the serving. */
+static inline enum ncp__fast_put put_quick(ncp_pool *pool, ncp_lease lease)
+{
+    struct ncp__engine *engine = &pool->engine;
+
+    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_PUT) == 0))
+        return NCP__PUT_NOT;
+    return ncp__fast_put(engine, ncp__idle_home(&engine->idle), lease,
+                         ncp__engine_now_coarse(engine));
+}
+
+int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
+                     ncp_queue *queue, ncp_event *events, int max, int *status)
+{
+    int room = max > 0 && events != NULL ? max : 0, unused;
+    enum ncp__fast_put put = NCP__PUT_NOT;
+
+    status = status == NULL ? &unused : status;
+    if (NCP__LIKELY(flags == 0 && pool != NULL && pool->pull))
+        put = put_quick(pool, lease);
+    if (NCP__UNLIKELY(put == NCP__PUT_NOT))
+        return release(pool, lease, flags, queue, events, room, status);
+    *status = NCP_OK;
+    if (NCP__UNLIKELY(put == NCP__PUT_SERVE))
+        return serve(pool, queue, events, room);
+    /* Nothing came of it for the queue, so nothing had to be hushed. What others
+     * put in after this look rings by itself: they are not hushed here. */
+    return poll_too(queue, events, room);
 }
 
 /* ---------------------------------------------------- pool/reservation.c */
@@ -12862,8 +13095,10 @@ static int take(ncp_pool *pool, ncp_ticket ticket, ncp_event *out)
     struct ncp__engine *engine = &pool->engine;
     struct ncp__waiter *waiter;
     uint64_t deadline_ns;
-    int rc = ncp__ticket_claim(pool, ticket, true, &waiter);
 
+    if (ncp__pull_lend_at_once(pool, ticket, out))
+        return NCP_OK;
+    int rc = ncp__ticket_claim(pool, ticket, true, &waiter);
     if (rc == NCP_EAGAIN) {
         (void)ncp__ticket_standing(pool, ticket, &deadline_ns);
         if (ncp__engine_now(engine) < deadline_ns)
@@ -13266,9 +13501,9 @@ static uint64_t next_number(uint64_t number)
     return number >= step ? number : number + step;
 }
 
-struct ncp__waiter *ncp__ticket_new(ncp_pool *pool, ncp_queue *queue,
-                                    int protocol, int ip, uint64_t now_ns,
-                                    int64_t timeout_ms)
+struct ncp__waiter *ncp__ticket_new(ncp_pool *pool,
+                                    const struct ncp__request *request,
+                                    uint64_t now_ns)
 {
     struct ncp__tickets *tickets = pool->tickets;
     struct ncp__waiter *waiter = NULL;
@@ -13278,36 +13513,48 @@ struct ncp__waiter *ncp__ticket_new(ncp_pool *pool, ncp_queue *queue,
         waiter = ticket_at(tickets, tickets->free);
         tickets->free = waiter->link;
         uint64_t number = waiter->ticket;
-        ncp__waiter_init(waiter, protocol, ip, now_ns,
-                         ncp__deadline(now_ns, timeout_ms));
+        ncp__waiter_init(waiter, request->protocol, request->ip, now_ns,
+                         ncp__deadline(now_ns, request->timeout_ms));
         waiter->ticket = number;
         waiter->is_ticket = true;
         waiter->pool = pool;
-        waiter->queue = ncp__queue_ref(queue);
+        waiter->queue = ncp__queue_ref(request->queue);
+        waiter->tag = request->tag;
+        waiter->dials_itself = (request->flags & NCP_FLAG_DIALS) != 0;
+        waiter->tries =
+            request->timeout_ms == 0 || (request->flags & NCP_FLAG_TRY) != 0;
+        waiter->takes = (request->flags & NCP_FLAG_TAKE) != 0;
+        waiter->named = !waiter->tries; /* it is about to stand in line */
         pool->events_out++;
     }
     ncp__engine_unlock(&pool->engine);
     return waiter;
 }
 
-void ncp__ticket_free(ncp_pool *pool, struct ncp__waiter *waiter)
+ncp_queue *ncp__ticket_free_locked(ncp_pool *pool, struct ncp__waiter *waiter)
 {
     struct ncp__tickets *tickets = pool->tickets;
     ncp_queue *queue = waiter->queue;
 
-    ncp__engine_lock(&pool->engine);
     waiter->queue = NULL;
     waiter->named = false;
     waiter->link = tickets->free;
     tickets->free = (uint32_t)(waiter->ticket & (TICKET_LIMIT - 1));
     waiter->ticket = next_number(waiter->ticket);
     pool->events_out--;
+    return queue;
+}
+
+void ncp__ticket_free(ncp_pool *pool, struct ncp__waiter *waiter)
+{
+    ncp__engine_lock(&pool->engine);
+    ncp_queue *queue = ncp__ticket_free_locked(pool, waiter);
     ncp__engine_unlock(&pool->engine);
     ncp__queue_unref(queue);
 }
 
-/* The waiter that its host knows by a number, or NULL. Lock held. */
-static struct ncp__waiter *named_locked(const ncp_pool *pool, ncp_ticket ticket)
+struct ncp__waiter *ncp__ticket_named_locked(const ncp_pool *pool,
+                                             ncp_ticket ticket)
 {
     const struct ncp__tickets *tickets = pool->tickets;
     uint32_t index = (uint32_t)(ticket & (TICKET_LIMIT - 1));
@@ -13325,7 +13572,7 @@ int ncp__ticket_claim(ncp_pool *pool, ncp_ticket ticket, bool only_decided,
 
     *out = NULL;
     ncp__engine_lock(&pool->engine);
-    struct ncp__waiter *waiter = named_locked(pool, ticket);
+    struct ncp__waiter *waiter = ncp__ticket_named_locked(pool, ticket);
     if (waiter != NULL && only_decided && waiter->queued) {
         rc = NCP_EAGAIN;
     } else if (waiter != NULL) {
@@ -13342,7 +13589,7 @@ struct ncp__waiter *ncp__ticket_standing(ncp_pool *pool, ncp_ticket ticket,
 {
     *deadline_ns = NCP__NEVER;
     ncp__engine_lock(&pool->engine);
-    struct ncp__waiter *waiter = named_locked(pool, ticket);
+    struct ncp__waiter *waiter = ncp__ticket_named_locked(pool, ticket);
     if (waiter != NULL && !waiter->queued)
         waiter = NULL;
     if (waiter != NULL)

@@ -1,8 +1,9 @@
 /* How a get of the pull driver begins. */
+#include "pool/event.h"
 #include "pool/pull.h"
+#include "pool/quick.h"
 
-static int acquire_slow(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
-                        int64_t timeout_ms, uint64_t tag, int flags,
+static int acquire_slow(ncp_pool *pool, const struct ncp__request *request,
                         ncp_event *out)
 {
     struct ncp__engine *engine = &pool->engine;
@@ -10,21 +11,16 @@ static int acquire_slow(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
     ncp__pool_after_fork(pool);
     if (ncp__engine_closed(engine))
         return NCP_ECLOSED;
-    struct ncp__waiter *waiter = ncp__ticket_new(
-        pool, queue, protocol, ip, ncp__engine_now(engine), timeout_ms);
-    if (waiter == NULL) {
-        ncp__engine_count_failure(engine, NCP_ENOMEM);
-        return NCP_ENOMEM;
-    }
-    waiter->tag = tag;
-    waiter->dials_itself = (flags & NCP_FLAG_DIALS) != 0;
-    waiter->tries = timeout_ms == 0 || (flags & NCP_FLAG_TRY) != 0;
-    waiter->takes = (flags & NCP_FLAG_TAKE) != 0;
-    return ncp__pull_place(pool, waiter, out);
+    struct ncp__waiter *waiter =
+        ncp__ticket_new(pool, request, ncp__engine_now(engine));
+    if (waiter != NULL)
+        return ncp__pull_place(pool, waiter, out);
+    ncp__engine_count_failure(engine, NCP_ENOMEM);
+    return NCP_ENOMEM;
 }
 
-/* The shortest way: no ticket is needed. */
-static bool acquire_fast(ncp_pool *pool, int protocol, int ip, uint64_t tag,
+/* No ticket is needed when there is an idle one. */
+static bool acquire_idle(ncp_pool *pool, const struct ncp__request *request,
                          ncp_event *out)
 {
     struct ncp__engine *engine = &pool->engine;
@@ -33,8 +29,9 @@ static bool acquire_fast(ncp_pool *pool, int protocol, int ip, uint64_t tag,
 
     if ((pool->borrow_work & NCP__BORROW_ASK) != 0)
         return false;
-    uint32_t index = ncp__engine_fast_get(
-        engine, protocol, ip, ncp__engine_now_coarse(engine), &acts);
+    uint32_t index =
+        ncp__engine_fast_get(engine, request->protocol, request->ip,
+                             ncp__engine_now_coarse(engine), &acts);
     if (NCP__UNLIKELY(!ncp__acts_empty(&acts)))
         ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     if (index == NCP__NO_SLOT)
@@ -46,16 +43,14 @@ static bool acquire_fast(ncp_pool *pool, int protocol, int ip, uint64_t tag,
     if (since_ns != 0)
         ncp__get_record(pool, since_ns, NCP__LATENCY_EVERY);
     ncp__engine_count_fast(ncp__engine_slot(engine, index));
-    ncp__get_mark(pool, index, tag);
-    ncp__event_slot(out, pool, index, NCP_EVENT_CONN);
-    out->tag = tag;
-    out->reused = 1;
+    ncp__get_mark(pool, index, request->tag);
+    ncp__event_lend(out, pool, ncp__engine_slot(engine, index),
+                    ncp__engine_lease(engine, index), request->tag);
     return true;
 }
 
-int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
-                     int64_t timeout_ms, uint64_t tag, int flags,
-                     ncp_event *out)
+static NCP__APART int acquire(ncp_pool *pool, struct ncp__request *request,
+                              ncp_event *out)
 {
     if (out == NULL)
         return NCP_EINVAL;
@@ -64,19 +59,49 @@ int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
         return NCP_EINVAL;
     if (!pool->pull)
         return NCP_ESTATE;
-    int rc = ncp__want_check(protocol, ip);
+    int rc = ncp__want_check(request->protocol, request->ip);
     if (rc != NCP_OK)
         return rc;
-    if (timeout_ms == NCP_TIMEOUT_DEFAULT)
-        timeout_ms =
+    if (request->timeout_ms == NCP_TIMEOUT_DEFAULT)
+        request->timeout_ms =
             atomic_load_explicit(&pool->get_timeout_ms, memory_order_relaxed);
-    if (acquire_fast(pool, protocol, ip, tag, out))
+    if (acquire_idle(pool, request, out))
         return NCP_OK;
     ncp__pool_hold(pool);
-    rc = acquire_slow(pool, queue, protocol, ip, timeout_ms, tag, flags, out);
+    rc = acquire_slow(pool, request, out);
     ncp__pool_settle(pool);
     ncp__pool_release(pool);
     return rc;
+}
+
+/* The shortest way: any connection will do, and nothing is odd. */
+static inline bool acquire_quick(ncp_pool *pool, uint64_t tag, ncp_event *out)
+{
+    const struct ncp__idle *idle = &pool->engine.idle;
+    ncp_lease lease =
+        ncp__quick_get(pool, ncp__idle_home(idle), &ncp__thread.gets);
+
+    if (NCP__UNLIKELY(lease == 0))
+        return false;
+    uint32_t index = ncp__token_index(lease);
+    if (NCP__UNLIKELY(tag != 0))
+        ncp__get_mark(pool, index, tag);
+    ncp__event_lend(out, pool, ncp__engine_slot(&pool->engine, index), lease,
+                    tag);
+    return true;
+}
+
+int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
+                     int64_t timeout_ms, uint64_t tag, int flags,
+                     ncp_event *out)
+{
+    if (NCP__LIKELY((protocol | ip) == 0 && pool != NULL && out != NULL &&
+                    pool->pull && acquire_quick(pool, tag, out)))
+        return NCP_OK;
+    return acquire(
+        pool,
+        &(struct ncp__request){queue, protocol, ip, timeout_ms, tag, flags},
+        out);
 }
 
 int ncp_pool_refuse(ncp_pool *pool, int status)

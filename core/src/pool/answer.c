@@ -19,19 +19,68 @@ static int ask_host(ncp_pool *pool, struct ncp__waiter *waiter, int type,
     return NCP_OK;
 }
 
+/* The connection is the caller's, and the ticket is over; its queue is to be
+ * dropped by a reference. */
+static ncp_queue *lend_locked(ncp_pool *pool, struct ncp__waiter *waiter,
+                              ncp_event *out)
+{
+    ncp__event_conn(out, pool, waiter, NCP_EVENT_CONN);
+    ncp__count_end_locked(&pool->engine, waiter, NCP_OK, !waiter->fresh);
+    ncp__get_mark(pool, waiter->slot, waiter->tag);
+    return ncp__ticket_free_locked(pool, waiter);
+}
+
 int ncp__pull_lend(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out)
 {
     struct ncp__slot *slot = ncp__engine_slot(&pool->engine, waiter->slot);
+    uint64_t since_ns = waiter->since_ns;
 
     if (waiter->outcome != NCP_EVENT_CONN) /* the borrow begins now */
         atomic_store_explicit(&slot->touched_ns, ncp__engine_now(&pool->engine),
                               memory_order_relaxed);
-    ncp__event_conn(out, pool, waiter, NCP_EVENT_CONN);
-    ncp__engine_count_end(&pool->engine, waiter, NCP_OK, !waiter->fresh);
-    ncp__get_record(pool, waiter->since_ns, 1);
-    ncp__get_mark(pool, waiter->slot, waiter->tag);
-    ncp__ticket_free(pool, waiter);
+    ncp__engine_lock(&pool->engine);
+    ncp_queue *queue = lend_locked(pool, waiter, out);
+    ncp__engine_unlock(&pool->engine);
+    ncp__queue_unref(queue);
+    ncp__get_record(pool, since_ns, 1);
     return NCP_OK;
+}
+
+/* Most connections that are handed over need nothing to be done to them, and
+ * their tickets are taken after everything was said of them. Lock held. */
+static bool is_lent_as_it_is(const ncp_pool *pool,
+                             const struct ncp__waiter *waiter)
+{
+    if (waiter->queued || waiter->status != NCP_OK ||
+        waiter->outcome != NCP_EVENT_CONN ||
+        (pool->borrow_work & NCP__BORROW_ASK) != 0)
+        return false;
+    const struct ncp__slot *slot =
+        ncp__engine_slot(&pool->engine, waiter->slot);
+    uint8_t flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
+    return (flags & NCP__FLAG_DATAGRAM) == 0 &&
+           atomic_load_explicit(&waiter->state, memory_order_acquire) ==
+               NCP__DECIDED &&
+           !ncp__queue_holds(waiter);
+}
+
+bool ncp__pull_lend_at_once(ncp_pool *pool, ncp_ticket ticket, ncp_event *out)
+{
+    ncp_queue *queue = NULL;
+    uint64_t since_ns = 0;
+
+    ncp__engine_lock(&pool->engine);
+    struct ncp__waiter *waiter = ncp__ticket_named_locked(pool, ticket);
+    bool lent = waiter != NULL && is_lent_as_it_is(pool, waiter);
+    if (lent) {
+        since_ns = waiter->since_ns;
+        queue = lend_locked(pool, waiter, out);
+    }
+    ncp__engine_unlock(&pool->engine);
+    ncp__queue_unref(queue);
+    if (lent)
+        ncp__get_record(pool, since_ns, 1);
+    return lent;
 }
 
 int ncp__pull_lend_checked(ncp_pool *pool, struct ncp__waiter *waiter,

@@ -40,6 +40,8 @@ struct ncp__pending ncp__pull_name(ncp_pool *pool, struct ncp__waiter *waiter)
     struct ncp__pending pending = {waiter->ticket, waiter->tag,
                                    waiter->deadline_ns};
 
+    if (waiter->named) /* and nobody has been told of it */
+        return pending;
     ncp__engine_lock(&pool->engine);
     waiter->named = true;
     atomic_store_explicit(&waiter->state, NCP__WAITING, memory_order_relaxed);

@@ -10,17 +10,35 @@
 
 #include "pool/queue.h"
 
+/* The long way, apart: lest the shortest one saves the registers it needs. */
+#define NCP__APART __attribute__((noinline))
+
 /* ---------------------------------------------------------------- ticket.c */
 
 int ncp__tickets_init(ncp_pool *pool);
 void ncp__tickets_destroy(ncp_pool *pool);
 void ncp__tickets_forked(ncp_pool *pool);
 
-/* A waiter that nobody knows by its number yet; NULL when out of memory. */
-struct ncp__waiter *ncp__ticket_new(ncp_pool *pool, ncp_queue *queue,
-                                    int protocol, int ip, uint64_t now_ns,
-                                    int64_t timeout_ms);
+/* What a get asks for. */
+struct ncp__request {
+    ncp_queue *queue; /* NULL: nobody is told */
+    int protocol, ip;
+    int64_t timeout_ms; /* 0: no waiting; below: for ever */
+    uint64_t tag;
+    int flags;
+};
+
+/* A waiter, named when it is to stand in line; NULL when out of memory. */
+struct ncp__waiter *ncp__ticket_new(ncp_pool *pool,
+                                    const struct ncp__request *request,
+                                    uint64_t now_ns);
 void ncp__ticket_free(ncp_pool *pool, struct ncp__waiter *waiter);
+/* The same with the lock held; the caller drops the reference to the queue, when
+ * it does not hold the lock any more. */
+ncp_queue *ncp__ticket_free_locked(ncp_pool *pool, struct ncp__waiter *waiter);
+/* The waiter that its host knows by a number, or NULL. Lock held. */
+struct ncp__waiter *ncp__ticket_named_locked(const ncp_pool *pool,
+                                             ncp_ticket ticket);
 /* The waiter of a number, made nameless: it is the caller's now. With `only_
  * decided` one that still waits keeps its name and NCP_EAGAIN is returned. */
 int ncp__ticket_claim(ncp_pool *pool, ncp_ticket ticket, bool only_decided,
@@ -54,7 +72,7 @@ struct ncp__pending {
     uint64_t deadline_ns;
 };
 
-/* The host may know its number from now on. */
+/* The host may know its number from now on, unless it does. */
 struct ncp__pending ncp__pull_name(ncp_pool *pool, struct ncp__waiter *waiter);
 /* After a call of the engine that may have put a named waiter in line (`stood`)
  * and decided it. */
@@ -69,6 +87,9 @@ int ncp__pull_place(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out);
 /* What a nameless waiter came to. It may be gone afterwards. */
 int ncp__pull_answer(ncp_pool *pool, struct ncp__waiter *waiter,
                      ncp_event *out);
+/* Whether a ticket is decided, settled and lent without further work: the caller
+ * has the answer. */
+bool ncp__pull_lend_at_once(ncp_pool *pool, ncp_ticket ticket, ncp_event *out);
 /* The connection is the caller's. */
 int ncp__pull_lend(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out);
 /* It is healthy; the borrow hook of the host comes last. */

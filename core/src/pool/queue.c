@@ -165,7 +165,7 @@ void ncp__queue_push_ticket(ncp_queue *queue, struct ncp__waiter *ticket)
 {
     pthread_mutex_lock(&queue->lock);
     ticket->queue_next = NULL;
-    ticket->in_queue = true;
+    __atomic_store_n(&ticket->in_queue, true, __ATOMIC_RELAXED);
     if (queue->tickets_head == NULL)
         queue->tickets_head = ticket;
     else
@@ -179,10 +179,24 @@ void ncp__queue_push_ticket(ncp_queue *queue, struct ncp__waiter *ticket)
     pthread_mutex_unlock(&queue->lock);
 }
 
+/* It is out, and nothing reads it here any more: who frees it may go on. Release
+ * pairs with ncp__queue_holds. */
+static void let_go(struct ncp__waiter *ticket)
+{
+    __atomic_store_n(&ticket->in_queue, false, __ATOMIC_RELEASE);
+}
+
+bool ncp__queue_holds(const struct ncp__waiter *ticket)
+{
+    return __atomic_load_n(&ticket->in_queue, __ATOMIC_ACQUIRE);
+}
+
 void ncp__queue_remove_ticket(ncp_queue *queue, struct ncp__waiter *ticket)
 {
     struct ncp__waiter *before = NULL, *at;
 
+    if (!ncp__queue_holds(ticket))
+        return;
     pthread_mutex_lock(&queue->lock);
     for (at = queue->tickets_head; at != NULL && at != ticket;
          at = at->queue_next)
@@ -194,7 +208,7 @@ void ncp__queue_remove_ticket(ncp_queue *queue, struct ncp__waiter *ticket)
             before->queue_next = ticket->queue_next;
         if (queue->tickets_tail == ticket)
             queue->tickets_tail = before;
-        ticket->in_queue = false;
+        let_go(ticket);
     }
     if (is_empty(queue))
         unsignal_locked(queue);
@@ -235,7 +249,7 @@ static int take_kick_locked(ncp_queue *queue, ncp_event *event)
     return 1;
 }
 
-/* The next ticket in the queue; it lives at least as long as the lock is held. */
+/* The next ticket in the queue; it lives until it is let go. */
 static struct ncp__waiter *pop_ticket_locked(ncp_queue *queue)
 {
     struct ncp__waiter *ticket = queue->tickets_head;
@@ -243,36 +257,19 @@ static struct ncp__waiter *pop_ticket_locked(ncp_queue *queue)
     queue->tickets_head = ticket->queue_next;
     if (queue->tickets_head == NULL)
         queue->tickets_tail = NULL;
-    ticket->in_queue = false;
     return ticket;
 }
 
-/* Takes the result of a ticket in the name of its host, without the lock. */
-static int take_for_host(ncp_queue *queue, const struct ncp__waiter *ticket,
-                         ncp_event *event)
-{
-    ncp_pool *pool = ticket->pool;
-    ncp_ticket number = ticket->ticket;
-
-    ncp__pool_hold(pool);
-    pthread_mutex_unlock(&queue->lock);
-    bool taken = ncp__pull_take(pool, number, event);
-    ncp__pool_settle(pool);
-    ncp__pool_release(pool);
-    pthread_mutex_lock(&queue->lock);
-    return taken;
-}
-
+/* The tickets up to the first whose result the queue takes by itself. */
 static int take_tickets_locked(ncp_queue *queue, ncp_event *events, int max)
 {
     int count = 0;
 
-    while (count < max && queue->tickets_head != NULL) {
+    while (count < max && queue->tickets_head != NULL &&
+           !queue->tickets_head->takes) {
         struct ncp__waiter *ticket = pop_ticket_locked(queue);
-        if (ticket->takes)
-            count += take_for_host(queue, ticket, &events[count]);
-        else
-            ncp__pull_ticket_event(ticket, &events[count++]);
+        ncp__pull_ticket_event(ticket, &events[count++]);
+        let_go(ticket);
     }
     return count;
 }
@@ -291,30 +288,85 @@ static ncp_pool *take_pool_locked(ncp_queue *queue)
     return pool;
 }
 
-int ncp_queue_poll(ncp_queue *queue, ncp_event *events, int max)
+/* What a look into the queue found that is done without its lock: a ticket whose
+ * result is to be taken, or else the work of a pool. */
+struct errand {
+    ncp_pool *pool; /* with a reference; NULL: there is nothing to do */
+    ncp_ticket ticket;
+};
+
+static struct errand find_errand_locked(ncp_queue *queue)
 {
-    if (queue == NULL || max < 0 || (events == NULL && max != 0))
-        return NCP_EINVAL;
-    if (max == 0 || ncp_queue_ready(queue) == 0)
-        return 0;
-    pthread_mutex_lock(&queue->lock);
-    int count = take_kick_locked(queue, events);
-    count += take_tickets_locked(queue, events + count, max - count);
-    ncp_pool *pool;
-    while (count < max && (pool = take_pool_locked(queue)) != NULL) {
-        bool more;
-        pthread_mutex_unlock(&queue->lock);
-        count +=
-            ncp__pull_work_events(pool, events + count, max - count, &more);
-        if (more)
-            ncp__queue_push_pool(queue, pool);
-        ncp__pool_settle(pool);
-        ncp__pool_release(pool);
-        pthread_mutex_lock(&queue->lock);
+    struct errand errand = {0};
+
+    if (queue->tickets_head == NULL) {
+        errand.pool = take_pool_locked(queue);
+        return errand;
     }
+    struct ncp__waiter *ticket = pop_ticket_locked(queue);
+    errand.pool = ticket->pool;
+    errand.ticket = ticket->ticket;
+    ncp__pool_hold(errand.pool);
+    let_go(ticket);
+    return errand;
+}
+
+/* A pool that has more comes back; the queue went on being ready meanwhile. */
+static int take_work(ncp_queue *queue, ncp_pool *pool, ncp_event *events,
+                     int max)
+{
+    bool more;
+    int count = ncp__pull_work_events(pool, events, max, &more);
+
+    if (more)
+        ncp__queue_push_pool(queue, pool);
+    pthread_mutex_lock(&queue->lock);
     if (is_empty(queue))
         unsignal_locked(queue);
     pthread_mutex_unlock(&queue->lock);
+    return count;
+}
+
+static int run_errand(ncp_queue *queue, const struct errand *errand,
+                      ncp_event *events, int max)
+{
+    int count;
+
+    if (errand->pool == NULL)
+        return 0;
+    if (errand->ticket != 0)
+        count = ncp__pull_take(errand->pool, errand->ticket, events);
+    else
+        count = take_work(queue, errand->pool, events, max);
+    ncp__pool_settle(errand->pool);
+    ncp__pool_release(errand->pool);
+    return count;
+}
+
+/* One look, and what comes of it: at most one errand. */
+static int poll_once(ncp_queue *queue, ncp_event *events, int max)
+{
+    struct errand errand = {0};
+
+    pthread_mutex_lock(&queue->lock);
+    int count = take_kick_locked(queue, events);
+    count += take_tickets_locked(queue, events + count, max - count);
+    if (count < max)
+        errand = find_errand_locked(queue);
+    if (is_empty(queue) && (errand.pool == NULL || errand.ticket != 0))
+        unsignal_locked(queue);
+    pthread_mutex_unlock(&queue->lock);
+    return count + run_errand(queue, &errand, events + count, max - count);
+}
+
+int ncp_queue_poll(ncp_queue *queue, ncp_event *events, int max)
+{
+    int count = 0;
+
+    if (queue == NULL || max < 0 || (events == NULL && max != 0))
+        return NCP_EINVAL;
+    while (count < max && ncp_queue_ready(queue) != 0)
+        count += poll_once(queue, events + count, max - count);
     return count;
 }
 

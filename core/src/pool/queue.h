@@ -29,7 +29,9 @@ struct ncp_queue {
 /* A pool has work; a ticket was decided. */
 void ncp__queue_push_pool(ncp_queue *queue, ncp_pool *pool);
 void ncp__queue_push_ticket(ncp_queue *queue, struct ncp__waiter *ticket);
-/* Takes them out again if they are still there. True for a pool that was. */
+/* Whether a decided ticket is in its queue, or being taken out of it. */
+bool ncp__queue_holds(const struct ncp__waiter *ticket);
+/* Takes it out again if it is still there. */
 void ncp__queue_remove_ticket(ncp_queue *queue, struct ncp__waiter *ticket);
 /* Between the two nothing this thread pushes into `queue` wakes anybody. */
 void ncp__queue_hush(ncp_queue *queue);

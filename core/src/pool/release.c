@@ -1,5 +1,6 @@
 /* Giving back, and taking out what comes of it, in one call. */
 #include "pool/pull.h"
+#include "pool/quick.h"
 
 /* The connection that this thread is giving back: its CLOSE is told at once, by
  * the release that caused it. */
@@ -45,20 +46,69 @@ static int put_and_tell(ncp_pool *pool, ncp_lease lease, int flags,
     return 1;
 }
 
-int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
-                     ncp_queue *queue, ncp_event *events, int max, int *status)
+/* What the queue has becomes events, up to `max`; it may have nothing. */
+static int poll_too(ncp_queue *queue, ncp_event *events, int max)
 {
-    int room = max > 0 && events != NULL ? max : 0;
-    int count = 0, unused;
+    if (NCP__LIKELY(queue == NULL || ncp_queue_ready(queue) == 0))
+        return 0;
+    return max > 0 ? ncp_queue_poll(queue, events, max) : 0;
+}
 
-    status = status == NULL ? &unused : status;
+/* The events that this thread causes go to it and wake nobody, unless there is no
+ * room for them. */
+static NCP__APART int release(ncp_pool *pool, ncp_lease lease, int flags,
+                              ncp_queue *queue, ncp_event *events, int room,
+                              int *status)
+{
+    int count = 0;
+
     ncp__queue_hush(queue);
     if (pool != NULL && pool->pull && room > 0)
         count = put_and_tell(pool, lease, flags, events, status);
     else
         *status = put_flagged(pool, lease, flags);
-    if (queue != NULL && room > count)
-        count += ncp_queue_poll(queue, events + count, room - count);
+    count += poll_too(queue, events + count, room - count);
     ncp__queue_unhush(queue);
     return count;
+}
+
+/* It is idle, and somebody may have to be served. */
+static NCP__APART int serve(ncp_pool *pool, ncp_queue *queue, ncp_event *events,
+                            int room)
+{
+    ncp__queue_hush(queue);
+    ncp__put_serve(pool);
+    int count = poll_too(queue, events, room);
+    ncp__queue_unhush(queue);
+    return count;
+}
+
+/* The shortest way of a put; like ncp__quick_put, but for the serving. */
+static inline enum ncp__fast_put put_quick(ncp_pool *pool, ncp_lease lease)
+{
+    struct ncp__engine *engine = &pool->engine;
+
+    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_PUT) == 0))
+        return NCP__PUT_NOT;
+    return ncp__fast_put(engine, ncp__idle_home(&engine->idle), lease,
+                         ncp__engine_now_coarse(engine));
+}
+
+int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
+                     ncp_queue *queue, ncp_event *events, int max, int *status)
+{
+    int room = max > 0 && events != NULL ? max : 0, unused;
+    enum ncp__fast_put put = NCP__PUT_NOT;
+
+    status = status == NULL ? &unused : status;
+    if (NCP__LIKELY(flags == 0 && pool != NULL && pool->pull))
+        put = put_quick(pool, lease);
+    if (NCP__UNLIKELY(put == NCP__PUT_NOT))
+        return release(pool, lease, flags, queue, events, room, status);
+    *status = NCP_OK;
+    if (NCP__UNLIKELY(put == NCP__PUT_SERVE))
+        return serve(pool, queue, events, room);
+    /* Nothing came of it for the queue, so nothing had to be hushed. What others
+     * put in after this look rings by itself: they are not hushed here. */
+    return poll_too(queue, events, room);
 }

@@ -58,8 +58,10 @@ static int take(ncp_pool *pool, ncp_ticket ticket, ncp_event *out)
     struct ncp__engine *engine = &pool->engine;
     struct ncp__waiter *waiter;
     uint64_t deadline_ns;
-    int rc = ncp__ticket_claim(pool, ticket, true, &waiter);
 
+    if (ncp__pull_lend_at_once(pool, ticket, out))
+        return NCP_OK;
+    int rc = ncp__ticket_claim(pool, ticket, true, &waiter);
     if (rc == NCP_EAGAIN) {
         (void)ncp__ticket_standing(pool, ticket, &deadline_ns);
         if (ncp__engine_now(engine) < deadline_ns)

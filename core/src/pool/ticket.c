@@ -90,9 +90,9 @@ static uint64_t next_number(uint64_t number)
     return number >= step ? number : number + step;
 }
 
-struct ncp__waiter *ncp__ticket_new(ncp_pool *pool, ncp_queue *queue,
-                                    int protocol, int ip, uint64_t now_ns,
-                                    int64_t timeout_ms)
+struct ncp__waiter *ncp__ticket_new(ncp_pool *pool,
+                                    const struct ncp__request *request,
+                                    uint64_t now_ns)
 {
     struct ncp__tickets *tickets = pool->tickets;
     struct ncp__waiter *waiter = NULL;
@@ -102,36 +102,48 @@ struct ncp__waiter *ncp__ticket_new(ncp_pool *pool, ncp_queue *queue,
         waiter = ticket_at(tickets, tickets->free);
         tickets->free = waiter->link;
         uint64_t number = waiter->ticket;
-        ncp__waiter_init(waiter, protocol, ip, now_ns,
-                         ncp__deadline(now_ns, timeout_ms));
+        ncp__waiter_init(waiter, request->protocol, request->ip, now_ns,
+                         ncp__deadline(now_ns, request->timeout_ms));
         waiter->ticket = number;
         waiter->is_ticket = true;
         waiter->pool = pool;
-        waiter->queue = ncp__queue_ref(queue);
+        waiter->queue = ncp__queue_ref(request->queue);
+        waiter->tag = request->tag;
+        waiter->dials_itself = (request->flags & NCP_FLAG_DIALS) != 0;
+        waiter->tries =
+            request->timeout_ms == 0 || (request->flags & NCP_FLAG_TRY) != 0;
+        waiter->takes = (request->flags & NCP_FLAG_TAKE) != 0;
+        waiter->named = !waiter->tries; /* it is about to stand in line */
         pool->events_out++;
     }
     ncp__engine_unlock(&pool->engine);
     return waiter;
 }
 
-void ncp__ticket_free(ncp_pool *pool, struct ncp__waiter *waiter)
+ncp_queue *ncp__ticket_free_locked(ncp_pool *pool, struct ncp__waiter *waiter)
 {
     struct ncp__tickets *tickets = pool->tickets;
     ncp_queue *queue = waiter->queue;
 
-    ncp__engine_lock(&pool->engine);
     waiter->queue = NULL;
     waiter->named = false;
     waiter->link = tickets->free;
     tickets->free = (uint32_t)(waiter->ticket & (TICKET_LIMIT - 1));
     waiter->ticket = next_number(waiter->ticket);
     pool->events_out--;
+    return queue;
+}
+
+void ncp__ticket_free(ncp_pool *pool, struct ncp__waiter *waiter)
+{
+    ncp__engine_lock(&pool->engine);
+    ncp_queue *queue = ncp__ticket_free_locked(pool, waiter);
     ncp__engine_unlock(&pool->engine);
     ncp__queue_unref(queue);
 }
 
-/* The waiter that its host knows by a number, or NULL. Lock held. */
-static struct ncp__waiter *named_locked(const ncp_pool *pool, ncp_ticket ticket)
+struct ncp__waiter *ncp__ticket_named_locked(const ncp_pool *pool,
+                                             ncp_ticket ticket)
 {
     const struct ncp__tickets *tickets = pool->tickets;
     uint32_t index = (uint32_t)(ticket & (TICKET_LIMIT - 1));
@@ -149,7 +161,7 @@ int ncp__ticket_claim(ncp_pool *pool, ncp_ticket ticket, bool only_decided,
 
     *out = NULL;
     ncp__engine_lock(&pool->engine);
-    struct ncp__waiter *waiter = named_locked(pool, ticket);
+    struct ncp__waiter *waiter = ncp__ticket_named_locked(pool, ticket);
     if (waiter != NULL && only_decided && waiter->queued) {
         rc = NCP_EAGAIN;
     } else if (waiter != NULL) {
@@ -166,7 +178,7 @@ struct ncp__waiter *ncp__ticket_standing(ncp_pool *pool, ncp_ticket ticket,
 {
     *deadline_ns = NCP__NEVER;
     ncp__engine_lock(&pool->engine);
-    struct ncp__waiter *waiter = named_locked(pool, ticket);
+    struct ncp__waiter *waiter = ncp__ticket_named_locked(pool, ticket);
     if (waiter != NULL && !waiter->queued)
         waiter = NULL;
     if (waiter != NULL)
