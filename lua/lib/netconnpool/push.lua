@@ -15,6 +15,8 @@ local errors = require("netconnpool.errors")
 local leases = require("netconnpool.lease")
 local pools = require("netconnpool.pool")
 
+local new_table = require("table.new")
+
 local tonumber = tonumber
 
 local push = {}
@@ -26,11 +28,23 @@ local numbers_of = pools.numbers_of
 local pool_out = ffi.new("ncp_pool *[1]")
 local event = ffi.new("ncp_event") -- nothing can run between a call and its reading
 
+-- Fields of it as signed numbers: below 2^53 there is no difference, and they become
+-- numbers of Lua with less ado.
+local function field_of_event(name)
+    return ffi.cast("int64_t *", ffi.cast("char *", event) +
+        ffi.offsetof("ncp_event", name))
+end
+
+local lease_of_event, id_of_event = field_of_event("lease"), field_of_event("conn_id")
+
+-- Descriptors below are found at their place, others by a search.
+local FDS = 64
+
 -- --------------------------------------------------------------------- borrowing
 
 -- The connection behind a descriptor; a new one when the number is used again.
 local function connection_of_event(self)
-    local fd, id = event.fd, tonumber(event.conn_id)
+    local fd, id = event.fd, tonumber(id_of_event[0])
     local connection = self.connections[fd]
     if connection and connection.id == id then
         return connection
@@ -51,7 +65,7 @@ function push:borrow(protocol, ip, timeout_ms, tag, cancel)
     if status ~= OK then
         return errors.of_get(self, status, tonumber(event.code))
     end
-    local number = tonumber(event.lease)
+    local number = tonumber(lease_of_event[0])
     local connection = connection_of_event(self)
     if self.captures then
         connection.stack = pools.stack_of_borrower()
@@ -131,7 +145,8 @@ end
 pools.extend(push)
 
 local function wrap(ptr, name, captures, log)
-    local self = setmetatable({captures = captures, log = log, left = nil}, push)
+    local self = setmetatable({captures = captures, log = log, left = nil,
+        connections = new_table(FDS, 0)}, push)
     return pools.init(self, ptr, name, false)
 end
 
