@@ -35,7 +35,7 @@ fn in_use() -> f64 {
     IN_USE.load(Ordering::SeqCst) as f64
 }
 
-const NOTES: &str = "bytes asked of the allocator; a connection without its own object";
+const NOTES: &str = "bytes asked of the allocator; without the objects that are lent";
 
 pub fn blocking<P: Blocking>(arguments: &Arguments) -> Report {
     let mut report = Report::new(arguments);
@@ -46,12 +46,11 @@ pub fn blocking<P: Blocking>(arguments: &Arguments) -> Report {
     drop(P::open(&Options::new(1, 0, Duration::ZERO))); // what is made but once
     let begin = in_use();
     let empty = P::open(&Options::new(1, 0, Duration::ZERO));
-    let pool_bytes = in_use() - begin;
+    let bytes = in_use() - begin;
     drop(empty);
-    report.set("pool_bytes", pool_bytes);
-    if arguments.connections > 0 {
-        let bytes = weigh_blocking::<P>(arguments.connections);
-        fill_in(&mut report, arguments.connections, bytes, pool_bytes);
+    match arguments.connections {
+        0 => report.set("pool_bytes", bytes),
+        count => fill_in(&mut report, count, bytes, weigh_blocking::<P>(count)),
     }
     report
 }
@@ -67,9 +66,10 @@ fn weigh_blocking<P: Blocking>(count: usize) -> f64 {
     in_use() - before
 }
 
-fn fill_in(report: &mut Report, count: usize, bytes: f64, pool_bytes: f64) {
-    let share = (bytes - pool_bytes) / count as f64 - size_of::<Conn>() as f64;
-    report.set("total_bytes", bytes);
+/// Of a pool that weighs so much when `empty` and when `full`.
+fn fill_in(report: &mut Report, count: usize, empty: f64, full: f64) {
+    let share = (full - empty) / count as f64 - size_of::<Conn>() as f64;
+    report.set("pool_bytes", full - (count * size_of::<Conn>()) as f64);
     report.set("connection_bytes", rounded(share));
 }
 
@@ -83,13 +83,12 @@ pub fn tasks<P: Tasks>(arguments: &Arguments) -> Report {
     runtime.expect("a runtime").block_on(async {
         let before = in_use();
         let empty = P::open(&Options::new(1, 0, Duration::ZERO)).await;
-        let pool_bytes = in_use() - before;
+        let bytes = in_use() - before;
         drop(empty);
-        report.set("pool_bytes", pool_bytes);
         report.set("waiter_bytes", weigh_waiter::<P>(arguments.callers).await);
-        if arguments.connections > 0 {
-            let bytes = weigh_tasks::<P>(arguments.connections).await;
-            fill_in(&mut report, arguments.connections, bytes, pool_bytes);
+        match arguments.connections {
+            0 => report.set("pool_bytes", bytes),
+            count => fill_in(&mut report, count, bytes, weigh_tasks::<P>(count).await),
         }
     });
     report

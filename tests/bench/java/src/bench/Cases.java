@@ -314,10 +314,9 @@ final class Cases<L> {
         int count = arguments.connections();
         weigh(1); // what is made but once in a process
         double empty = weigh(0);
-        report.set("pool_bytes", empty);
+        double full = count > 0 ? weigh(count) : empty;
+        report.set("pool_bytes", full);
         if (count > 0) {
-            double full = weigh(count);
-            report.set("total_bytes", full);
             report.set("connection_bytes", (full - empty) / count);
         }
     }

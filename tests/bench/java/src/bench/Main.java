@@ -24,7 +24,8 @@ public final class Main {
 
     /** What more would take a minute: fills one by one, storms of spinning threads. */
     private static final Map<String, String> VARIANTS = Map.of(
-            "memory", ", \"variants\": [{\"connections\": 0}, {\"connections\": 1000}]",
+            "memory", ", \"variants\": [{\"connections\": 0},"
+                    + " {\"connections\": 100}, {\"connections\": 1000}]",
             "waiters", ", \"variants\": [{\"callers\": 100}, {\"callers\": 1000}]");
 
     private Main() {}
