@@ -33,9 +33,12 @@ class Netconnpool:
 
     name = "netconnpool"
 
+    def __init__(self, size=SIZE):
+        self.size = size
+
     async def open(self):
         from netconnpool import AsyncPool
-        self.pool = AsyncPool(Fake, max_connections=SIZE, min_connections=0,
+        self.pool = AsyncPool(Fake, max_connections=self.size, min_connections=0,
                               health_check=False)
         self.acquire, self.release = self.pool.getconn, self.pool.putconn
 
@@ -59,10 +62,13 @@ class SemaphoreAndQueue:
 
     name = "Semaphore + LifoQueue"
 
+    def __init__(self, size=SIZE):
+        self.size = size
+
     async def open(self):
-        self.places = asyncio.Semaphore(SIZE)
+        self.places = asyncio.Semaphore(self.size)
         self.idle = asyncio.LifoQueue()
-        for _ in range(SIZE):
+        for _ in range(self.size):
             self.idle.put_nowait(Fake())
 
     async def acquire(self):
@@ -87,8 +93,8 @@ class SemaphoreAndDeque(SemaphoreAndQueue):
     name = "Semaphore + deque"
 
     async def open(self):
-        self.places = asyncio.Semaphore(SIZE)
-        self.idle = collections.deque(Fake() for _ in range(SIZE))
+        self.places = asyncio.Semaphore(self.size)
+        self.idle = collections.deque(Fake() for _ in range(self.size))
 
     async def acquire(self):
         await self.places.acquire()
@@ -111,6 +117,13 @@ class SemaphoreWithTimeout(SemaphoreAndDeque):
 
 CONTENDERS = (Netconnpool, NetconnpoolBlock, SemaphoreAndQueue, SemaphoreAndDeque,
               SemaphoreWithTimeout)
+
+
+async def take_all(contender, count):
+    """All can be had together: none got lost."""
+    for conn in [await asyncio.wait_for(contender.acquire(), 5)
+                 for _ in range(count)]:
+        await contender.release(conn)
 
 
 async def _use(contender, turns):

@@ -7,166 +7,17 @@ its turn in each, so that what else the machine does hits them alike. A pool tha
 is not installed is shown as missing.
 """
 import argparse
-import functools
 import gc
 import json
-import os
 import platform
-import queue
 import statistics
 import sys
 import threading
 import time
 
-SIZE = 4  # connections of every pool
+from pools import CONTENDERS, SIZE, Opening
+
 THREADS = 4
-
-
-class Fake:
-    """A connection that costs nothing."""
-
-    closed = False
-
-    def close(self):
-        self.closed = True
-
-
-# ------------------------------------------------------------------- contenders
-# Each returns (borrow, give_back) for single calls, and a context manager factory
-# where the pool has one.
-
-
-def netconnpool():
-    import netconnpool
-    pool = netconnpool.Pool(Fake, max_connections=SIZE, min_connections=0,
-                            health_check=False)
-    return pool.getconn, pool.putconn, pool.connection
-
-
-def lifo_queue():
-    """queue.LifoQueue: what many programs write themselves."""
-    pool = queue.LifoQueue()
-    for _ in range(SIZE):
-        pool.put(Fake())
-    return pool.get, pool.put, None
-
-
-def sqlalchemy():
-    from sqlalchemy.pool import QueuePool
-
-    class Connection(Fake):
-        def rollback(self):
-            pass
-
-        def commit(self):
-            pass
-
-        def cursor(self):
-            return self
-
-    pool = QueuePool(Connection, pool_size=SIZE, max_overflow=0,
-                     reset_on_return=None)
-
-    class Block:
-        def __enter__(self):
-            self.conn = pool.connect()
-
-        def __exit__(self, *error):
-            self.conn.close()
-
-    return pool.connect, lambda conn: conn.close(), Block
-
-
-def redis():
-    from redis.connection import ConnectionPool
-
-    class Connection(Fake):
-        pid = os.getpid()
-
-        def __init__(self, **given):
-            pass
-
-        def connect(self):
-            pass
-
-        def disconnect(self, *args):
-            pass
-
-        def can_read(self, timeout=0):
-            return False
-
-        def should_reconnect(self):
-            return False
-
-        def reset_should_reconnect(self):
-            pass
-
-        def set_re_auth_token(self, *args):
-            pass
-
-        def re_auth(self, *args):
-            pass
-
-    pool = ConnectionPool(connection_class=Connection, max_connections=SIZE)
-    borrow = pool.get_connection
-    try:
-        pool.release(borrow())
-    except TypeError:  # before version 5 it wants to know what for
-        borrow = functools.partial(pool.get_connection, "PING")
-    return borrow, pool.release, None
-
-
-def psycopg_pool():
-    import psycopg_pool
-    from psycopg.pq import TransactionStatus
-
-    class Connection(Fake):
-        class pgconn:  # noqa: N801
-            transaction_status = TransactionStatus.IDLE
-
-        info = pgconn
-
-        @classmethod
-        def connect(cls, *args, **options):
-            return cls()
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            pass
-
-    pool = psycopg_pool.ConnectionPool(
-        "", connection_class=Connection, min_size=SIZE, max_size=SIZE, open=True)
-    pool.wait(10)
-    return pool.getconn, pool.putconn, pool.connection
-
-
-def urllib3():
-    from urllib3.connectionpool import HTTPConnectionPool
-
-    class Connection(Fake):
-        is_connected = True
-        proxy_is_verified = None
-
-        def __init__(self, **given):
-            pass
-
-    class Pool(HTTPConnectionPool):
-        ConnectionCls = Connection
-
-    pool = Pool("localhost", maxsize=SIZE, block=True)
-    return pool._get_conn, pool._put_conn, None
-
-
-CONTENDERS = {
-    "netconnpool": netconnpool,
-    "queue.LifoQueue": lifo_queue,
-    "urllib3": urllib3,
-    "redis": redis,
-    "psycopg_pool": psycopg_pool,
-    "sqlalchemy QueuePool": sqlalchemy,
-}
 
 # ------------------------------------------------------------------ measurements
 
@@ -220,7 +71,8 @@ def contenders():
     found, missing = {}, {}
     for name, make in CONTENDERS.items():
         try:
-            found[name] = make()
+            pool = make(Opening())
+            found[name] = pool.borrow, pool.give_back, pool.block
         except ImportError as error:
             missing[name] = str(error)
     return found, missing

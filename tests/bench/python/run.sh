@@ -13,20 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
 ncp_install_packages build-essential cmake:cmake ninja-build:ninja \
     pkg-config:pkg-config python3-dev python3-venv python3-cffi
-python=/usr/bin/python3
+bash tests/bench/python/build.sh >/dev/null
 build=${NCP_BUILD_DIR:-build/bench}
-cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-    -DNCP_BUILD_TESTS=OFF -DNCP_BUILD_EXAMPLES=OFF >/dev/null
-cmake --build "$build" --target netconnpool_python_files >/dev/null
-
-venv=$build/rivals
-if [ ! -x "$venv/bin/python" ]; then
-    "$python" -m venv --system-site-packages "$venv"
-fi
-for rival in sqlalchemy redis 'psycopg[binary]' psycopg_pool urllib3; do
-    "$venv/bin/pip" install -q -U --disable-pip-version-check --retries 0 \
-        --timeout 5 "$rival" >"$build/rivals.log" 2>&1 ||
-        echo "cannot be installed: $rival" >&2
-done
-PYTHONPATH=$build/python exec "$venv/bin/python" \
+PYTHONPATH=$build/python exec "$build/rivals/bin/python" \
     tests/bench/python/bench.py "$@"
