@@ -23,6 +23,7 @@ PACKAGES=(
     libcmocka-dev libjansson-dev gcovr spin abigail-tools file strace valgrind
     redis-server nginx-light:nginx openssl libssl-dev
     libnginx-mod-http-lua lua-cjson wrk
+    libapr1-dev libaprutil1-dev libglib2.0-dev
     ruby ruby-dev lua-socket lua-check:luacheck lua-busted:busted luarocks
 )
 COVERAGE_AT_LEAST=90

@@ -13,8 +13,7 @@ import os
 import pathlib
 import sys
 
-from ncpbench import (cases, contestants, figures, plots, report, rounds,
-                      targets)
+from ncpbench import cases, contestants, figures, plots, report, rounds, targets
 
 QUICK_ROUNDS, ROUNDS = 3, 7
 QUICK_BUDGET = 75  # seconds for measuring; the rest is for building
@@ -23,8 +22,8 @@ QUICK_BUDGET = 75  # seconds for measuring; the rest is for building
 class Progress:
     """One line that is written over in a terminal, a line each elsewhere."""
 
-    def __init__(self, stream=sys.stderr):
-        self.stream = stream
+    def __init__(self):
+        self.stream = sys.stderr
         self.length = 0
 
     def say(self, text):
