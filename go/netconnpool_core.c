@@ -522,7 +522,7 @@ struct ncp__idle {
     /* A bit is cleared before its slot is taken, so that bits can be counted: for
      * a pool that limits what is idle. */
     _Atomic uint32_t exact;
-    _Atomic uint32_t quick; /* gets and puts may go the shortest way (fast.h) */
+    _Atomic uint32_t quick; /* bits are not counted, so see fast.h */
     uint32_t checking;      /* how many are under check; the engine's lock */
     struct ncp__idle_list *list; /* store lock */
     struct ncp__shard one;
@@ -570,8 +570,22 @@ extern const struct ncp__bucket {
     uint8_t protocol, ip;
 } ncp__buckets[NCP__BUCKETS];
 
-/* Whether every connection there ever was fits a want: they are of one kind, as
- * is usual. Another kind may join at any time. */
+/* Whether the shortest way is that of the masks. */
+static inline bool ncp__idle_is_quick(const struct ncp__idle *idle)
+{
+    return atomic_load_explicit(&idle->quick, memory_order_relaxed) != 0;
+}
+
+/* Whether every connection there ever was is of one kind, as is usual. Another kind
+ * may join at any time. */
+static inline bool ncp__idle_one_kind(const struct ncp__idle *idle)
+{
+    uint32_t kinds = atomic_load_explicit(&idle->kinds, memory_order_relaxed);
+
+    return (kinds & (kinds - 1)) == 0;
+}
+
+/* Whether they are, and fit a want. */
 static inline bool ncp__idle_all_fit(const struct ncp__idle *idle,
                                      int want_protocol, int want_ip)
 {
@@ -657,6 +671,53 @@ void ncp__masks_publish(struct ncp__idle *idle, uint32_t index);
 void ncp__masks_unclaim(struct ncp__idle *idle, uint32_t index);
 uint32_t ncp__masks_take_oldest(struct ncp__idle *idle, int unless_protocol,
                                 int unless_ip);
+/* Notes a return in the hints, as newest; the word has still to follow. */
+static inline void ncp__chain_lifo(struct ncp__shard *shard,
+                                   struct ncp__slot *slot, uint32_t index)
+{
+    uint32_t first = atomic_load_explicit(&shard->first, memory_order_relaxed);
+
+    if (first == index)
+        return;
+    atomic_store_explicit(&slot->next, first, memory_order_relaxed);
+    atomic_store_explicit(&shard->first, index, memory_order_relaxed);
+}
+
+static inline void ncp__chain_fifo(const struct ncp__idle *idle,
+                                   struct ncp__shard *shard,
+                                   struct ncp__slot *slot, uint32_t index)
+{
+    uint32_t last = atomic_load_explicit(&shard->last, memory_order_relaxed);
+
+    atomic_store_explicit(&slot->next, NCP__NO_SLOT, memory_order_relaxed);
+    if (last != NCP__NO_SLOT && last != index)
+        atomic_store_explicit(&ncp__slot_at(idle->slots, last)->next, index,
+                              memory_order_relaxed);
+    atomic_store_explicit(&shard->last, index, memory_order_relaxed);
+    if (atomic_load_explicit(&shard->first, memory_order_relaxed) ==
+        NCP__NO_SLOT)
+        atomic_store_explicit(&shard->first, index, memory_order_relaxed);
+}
+
+/* The stamp is later than the last return of this shard, and than the last of this
+ * slot, which may have been in another shard. Not a read-modify-write: returns that
+ * overlap may share a stamp. */
+static inline void ncp__masks_chain(const struct ncp__idle *idle,
+                                    struct ncp__shard *shard,
+                                    struct ncp__slot *slot, uint32_t index)
+{
+    uint32_t order = atomic_load_explicit(&shard->order, memory_order_relaxed);
+    uint32_t mine = atomic_load_explicit(&slot->stamp, memory_order_relaxed);
+    uint32_t next = ((int32_t)(mine - order) > 0 ? mine : order) + 1;
+
+    atomic_store_explicit(&shard->order, next, memory_order_relaxed);
+    atomic_store_explicit(&slot->stamp, next, memory_order_relaxed);
+    if (NCP__LIKELY(!idle->fifo))
+        ncp__chain_lifo(shard, slot, index);
+    else
+        ncp__chain_fifo(idle, shard, slot, index);
+}
+
 /* How many bits are set. */
 uint32_t ncp__masks_bits(const struct ncp__idle *idle);
 
@@ -666,6 +727,9 @@ void ncp__list_publish(struct ncp__idle *idle, uint32_t index);
 void ncp__list_unclaim(struct ncp__idle *idle, uint32_t index);
 uint32_t ncp__list_take_oldest(struct ncp__idle *idle, int unless_protocol,
                                int unless_ip);
+/* Under the list's mutex: takes a slot out, or puts one in as newest. */
+void ncp__list_unlink_locked(const struct ncp__idle *idle, uint32_t index);
+void ncp__list_link_locked(const struct ncp__idle *idle, uint32_t index);
 /* The slot is to be closed, or gone. */
 void ncp__list_leave(struct ncp__idle *idle, uint32_t index);
 #endif
@@ -2128,10 +2192,11 @@ void ncp__engine_renew(struct ncp__engine *engine, uint32_t index,
 
 /* engine/fast.h */
 /*
- * The shortest way of a get and of a put: the masks' stores in LIFO order, nobody
- * waits, nothing is odd. Each is one compare-and-swap on the slot's word; all else
- * is reads of lines that seldom change, and hints. Whatever is not as expected
- * sends the caller the long way (engine.c), which judges anew.
+ * The shortest way of a get and of a put: nobody waits, nothing is odd. With the
+ * stores of masks each is one compare-and-swap on the slot's word; all else is
+ * reads of lines that seldom change, and hints. The store lock does the same under
+ * its mutex (fast_list.c). Whatever is not as expected sends the caller the long
+ * way (engine.c), which judges anew.
  *
  * A put reads the mask and the gate after its compare-and-swap, all seq_cst: it
  * pairs with a waiter's look (engine.h, the gate) and with the clearing of stale
@@ -2170,18 +2235,35 @@ static inline bool ncp__fast_rested(const struct ncp__slot *slot,
                atomic_load_explicit(&slot->idle_limit_ns, memory_order_relaxed);
 }
 
+/* Whether the gate lets a get through. */
+static inline bool ncp__fast_open(const struct ncp__engine *engine)
+{
+    uint64_t gate = atomic_load_explicit(&engine->gate, memory_order_acquire);
+
+    return (gate &
+            atomic_load_explicit(&engine->get_mask, memory_order_relaxed)) == 0;
+}
+
+/* FIFO: now and then a get scans for what a race has lost to the chain. */
+static inline bool ncp__fast_rescans(const struct ncp__engine *engine,
+                                     const struct ncp__shard *shard)
+{
+    return engine->idle.fifo &&
+           atomic_load_explicit(&shard->order, memory_order_relaxed) %
+                   NCP__CHUNK_SLOTS ==
+               0;
+}
+
 /* Lends what the hint of a shard names: its lease, or 0. `stop`: the flags
  * (NCP__FLAG_*) with which it may not be lent this way. */
 static inline ncp_lease ncp__fast_get(struct ncp__engine *engine,
                                       struct ncp__shard *shard, uint8_t stop,
                                       uint64_t now_ns)
 {
-    uint64_t gate = atomic_load_explicit(&engine->gate, memory_order_acquire);
-    uint64_t mask =
-        atomic_load_explicit(&engine->get_mask, memory_order_relaxed);
     uint32_t index = atomic_load_explicit(&shard->first, memory_order_relaxed);
 
-    if (NCP__UNLIKELY((gate & mask) != 0 || index == NCP__NO_SLOT))
+    if (NCP__UNLIKELY(index == NCP__NO_SLOT || !ncp__fast_open(engine) ||
+                      ncp__fast_rescans(engine, shard)))
         return 0;
     struct ncp__slot *slot = ncp__slot_at(&engine->slots, index);
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
@@ -2203,22 +2285,8 @@ static inline ncp_lease ncp__fast_get(struct ncp__engine *engine,
     return ncp__token(ncp__word_generation(word), index);
 }
 
-/* Notes a return in the hints: newest of its shard. */
-static inline void ncp__fast_chain(struct ncp__shard *shard,
-                                   struct ncp__slot *slot, uint32_t index)
-{
-    uint32_t first = atomic_load_explicit(&shard->first, memory_order_relaxed);
-    uint32_t order = atomic_load_explicit(&shard->order, memory_order_relaxed);
-    uint32_t mine = atomic_load_explicit(&slot->stamp, memory_order_relaxed);
-    uint32_t next = ((int32_t)(mine - order) > 0 ? mine : order) + 1;
-
-    atomic_store_explicit(&shard->order, next, memory_order_relaxed);
-    atomic_store_explicit(&slot->stamp, next, memory_order_relaxed);
-    if (first == index)
-        return;
-    atomic_store_explicit(&slot->next, first, memory_order_relaxed);
-    atomic_store_explicit(&shard->first, index, memory_order_relaxed);
-}
+/* The flags with which a slot is not put back the shortest way. */
+#define NCP__FLAGS_ODD ((uint8_t) ~(NCP__FLAG_NONBLOCKING | NCP__FLAG_DATAGRAM))
 
 enum ncp__fast_put {
     NCP__PUT_NOT = 0,  /* go the long way */
@@ -2231,27 +2299,23 @@ static inline enum ncp__fast_put ncp__fast_put(struct ncp__engine *engine,
                                                struct ncp__shard *shard,
                                                ncp_lease lease, uint64_t now_ns)
 {
-    const uint8_t stop =
-        (uint8_t) ~(NCP__FLAG_NONBLOCKING | NCP__FLAG_DATAGRAM);
     uint32_t index = ncp__token_index(lease);
     uint64_t generation = ncp__token_generation(lease);
     uint64_t word = ncp__word(generation, NCP__LEASED);
 
     if (NCP__UNLIKELY(
             index / NCP__CHUNK_SLOTS >= ncp__chunk_count(&engine->slots) ||
-            atomic_load_explicit(&engine->gate, memory_order_acquire) != 0 ||
-            atomic_load_explicit(&engine->idle.quick, memory_order_relaxed) ==
-                0))
+            atomic_load_explicit(&engine->gate, memory_order_acquire) != 0))
         return NCP__PUT_NOT;
     struct ncp__chunk *chunk =
         ncp__chunk_at(&engine->slots, index / NCP__CHUNK_SLOTS);
     struct ncp__slot *slot = &chunk->slots[index % NCP__CHUNK_SLOTS];
     if (NCP__UNLIKELY(atomic_load_explicit(&slot->word, memory_order_relaxed) !=
                           word ||
-                      ncp__fast_stopped(engine, slot, stop, now_ns)))
+                      ncp__fast_stopped(engine, slot, NCP__FLAGS_ODD, now_ns)))
         return NCP__PUT_NOT;
     atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
-    ncp__fast_chain(shard, slot, index);
+    ncp__masks_chain(&engine->idle, shard, slot, index);
     /* Seq_cst: see above; releases what the borrower wrote. */
     if (NCP__UNLIKELY(!atomic_compare_exchange_strong_explicit(
             &slot->word, &word,
@@ -2266,6 +2330,12 @@ static inline enum ncp__fast_put ncp__fast_put(struct ncp__engine *engine,
     return NCP__LIKELY(ncp__engine_gate(engine) == 0) ? NCP__PUT_DONE
                                                       : NCP__PUT_SERVE;
 }
+
+/* The same for the store lock; the caller has looked at nothing. */
+ncp_lease ncp__fast_list_get(struct ncp__engine *engine, uint8_t stop,
+                             uint64_t now_ns);
+enum ncp__fast_put ncp__fast_list_put(struct ncp__engine *engine,
+                                      ncp_lease lease, uint64_t now_ns);
 
 #endif
 
@@ -2496,6 +2566,88 @@ bool ncp__engine_offer(struct ncp__engine *engine, uint32_t index,
     offer_locked(engine, index, now_ns, acts);
     ncp__engine_unlock(engine);
     return true;
+}
+
+/* ---------------------------------------------------- engine/fast_list.c */
+
+/* The shortest way of a get and of a put with the store lock. */
+
+static ncp_lease lend_head(struct ncp__engine *engine, uint8_t stop,
+                           uint64_t now_ns)
+{
+    uint32_t index = engine->idle.list->head;
+
+    if (index == NCP__NO_SLOT)
+        return 0;
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+    if (ncp__word_state(word) != NCP__IDLE ||
+        ncp__fast_stopped(engine, slot, stop, now_ns) ||
+        ncp__fast_rested(slot, now_ns))
+        return 0;
+    ncp__list_unlink_locked(&engine->idle, index);
+    atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
+    /* Release: who finds the lease finds when it began. */
+    atomic_store_explicit(&slot->word, word ^ (NCP__IDLE ^ NCP__LEASED),
+                          memory_order_release);
+    ncp__engine_count_fast(slot);
+    return ncp__token(ncp__word_generation(word), index);
+}
+
+ncp_lease ncp__fast_list_get(struct ncp__engine *engine, uint8_t stop,
+                             uint64_t now_ns)
+{
+    struct ncp__idle_list *list = engine->idle.list;
+
+    if (list == NULL || !ncp__fast_open(engine))
+        return 0;
+    pthread_mutex_lock(&list->lock);
+    ncp_lease lease = lend_head(engine, stop, now_ns);
+    pthread_mutex_unlock(&list->lock);
+    return lease;
+}
+
+/* The gate was open: a waiter that has raised it since takes the mutex later, or
+ * is seen at the gate afterwards. */
+static bool take_back(struct ncp__engine *engine, uint32_t index, uint64_t word,
+                      uint64_t now_ns)
+{
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    uint64_t generation = ncp__word_generation(word);
+
+    if (atomic_load_explicit(&slot->word, memory_order_relaxed) != word ||
+        ncp__fast_stopped(engine, slot, NCP__FLAGS_ODD, now_ns))
+        return false;
+    atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
+    /* A lease may be taken away meanwhile, without the mutex. */
+    if (!atomic_compare_exchange_strong_explicit(
+            &slot->word, &word,
+            ncp__word(ncp__next_generation(generation), NCP__IDLE),
+            memory_order_seq_cst, memory_order_relaxed))
+        return false;
+    ncp__list_link_locked(&engine->idle, index);
+    return true;
+}
+
+enum ncp__fast_put ncp__fast_list_put(struct ncp__engine *engine,
+                                      ncp_lease lease, uint64_t now_ns)
+{
+    struct ncp__idle *idle = &engine->idle;
+    uint32_t index = ncp__token_index(lease);
+    uint64_t word = ncp__word(ncp__token_generation(lease), NCP__LEASED);
+
+    if (idle->list == NULL ||
+        atomic_load_explicit(&idle->exact, memory_order_relaxed) != 0 ||
+        index / NCP__CHUNK_SLOTS >= ncp__chunk_count(&engine->slots) ||
+        atomic_load_explicit(&engine->gate, memory_order_acquire) != 0)
+        return NCP__PUT_NOT;
+    pthread_mutex_lock(&idle->list->lock);
+    bool back = take_back(engine, index, word, now_ns);
+    pthread_mutex_unlock(&idle->list->lock);
+    if (!back)
+        return NCP__PUT_NOT;
+    /* After the mutex: pairs with ncp__engine_enqueue. */
+    return ncp__engine_gate(engine) == 0 ? NCP__PUT_DONE : NCP__PUT_SERVE;
 }
 
 /* --------------------------------------------------- engine/gatekeeper.c */
@@ -2912,7 +3064,7 @@ static uint32_t count_chunk(const struct ncp__idle *idle, uint32_t chunk)
 void ncp__idle_count_exactly(struct ncp__idle *idle, bool exact)
 {
     atomic_store_explicit(&idle->exact, exact, memory_order_seq_cst);
-    atomic_store_explicit(&idle->quick, !exact && !idle->fifo && !is_list(idle),
+    atomic_store_explicit(&idle->quick, !exact && !is_list(idle),
                           memory_order_seq_cst);
 }
 
@@ -2990,7 +3142,7 @@ static void link_between(const struct ncp__idle *idle, uint32_t before,
     set_number(&list->count, list->count + 1);
 }
 
-static void unlink_slot(const struct ncp__idle *idle, uint32_t index)
+void ncp__list_unlink_locked(const struct ncp__idle *idle, uint32_t index)
 {
     struct ncp__idle_list *list = idle->list;
     struct ncp__slot *slot = slot_at__engine_idle_list(idle, index);
@@ -3009,7 +3161,7 @@ static void unlink_slot(const struct ncp__idle *idle, uint32_t index)
 }
 
 /* The newest is the next one to be taken, or the last. */
-static void link_newest(const struct ncp__idle *idle, uint32_t index)
+void ncp__list_link_locked(const struct ncp__idle *idle, uint32_t index)
 {
     struct ncp__idle_list *list = idle->list;
 
@@ -3101,7 +3253,7 @@ static void own(const struct ncp__idle *idle, uint32_t index)
 {
     if (index == NCP__NO_SLOT)
         return;
-    unlink_slot(idle, index);
+    ncp__list_unlink_locked(idle, index);
     set_state__engine_idle_list(slot_at__engine_idle_list(idle, index), NCP__HELD);
 }
 
@@ -3156,7 +3308,7 @@ uint32_t ncp__list_take_oldest(struct ncp__idle *idle, int unless_protocol,
 void ncp__list_publish(struct ncp__idle *idle, uint32_t index)
 {
     lock__engine_idle_list(idle);
-    link_newest(idle, index);
+    ncp__list_link_locked(idle, index);
     ncp__idle_let_go(slot_at__engine_idle_list(idle, index));
     unlock(idle);
 }
@@ -3172,7 +3324,7 @@ void ncp__list_leave(struct ncp__idle *idle, uint32_t index)
 {
     lock__engine_idle_list(idle);
     if (slot_at__engine_idle_list(idle, index)->linked)
-        unlink_slot(idle, index);
+        ncp__list_unlink_locked(idle, index);
     unlock(idle);
 }
 
@@ -3476,57 +3628,9 @@ uint32_t ncp__masks_take(struct ncp__idle *idle, int want_protocol, int want_ip,
 
 /* ---------------------------------------------------------------- publishing */
 
-static void chain_lifo(const struct ncp__idle *idle, struct ncp__shard *shard,
-                       uint32_t index)
-{
-    uint32_t first = atomic_load_explicit(&shard->first, memory_order_relaxed);
-
-    if (first != index)
-        atomic_store_explicit(&slot_at__engine_idle_masks(idle, index)->next, first,
-                              memory_order_relaxed);
-    atomic_store_explicit(&shard->first, index, memory_order_relaxed);
-}
-
-static void chain_fifo(const struct ncp__idle *idle, struct ncp__shard *shard,
-                       uint32_t index)
-{
-    uint32_t last = atomic_load_explicit(&shard->last, memory_order_relaxed);
-
-    atomic_store_explicit(&slot_at__engine_idle_masks(idle, index)->next, NCP__NO_SLOT,
-                          memory_order_relaxed);
-    if (last != NCP__NO_SLOT && last != index)
-        atomic_store_explicit(&slot_at__engine_idle_masks(idle, last)->next, index,
-                              memory_order_relaxed);
-    atomic_store_explicit(&shard->last, index, memory_order_relaxed);
-    if (atomic_load_explicit(&shard->first, memory_order_relaxed) ==
-        NCP__NO_SLOT)
-        atomic_store_explicit(&shard->first, index, memory_order_relaxed);
-}
-
-/* Later than the last return of this shard, and than the last of this slot, which
- * may have been in another shard. Not a read-modify-write: returns that overlap
- * may share a stamp. */
-static void stamp(const struct ncp__idle *idle, struct ncp__shard *shard,
-                  uint32_t index)
-{
-    struct ncp__slot *slot = slot_at__engine_idle_masks(idle, index);
-    uint32_t order = atomic_load_explicit(&shard->order, memory_order_relaxed);
-    uint32_t mine = atomic_load_explicit(&slot->stamp, memory_order_relaxed);
-    uint32_t next = ((int32_t)(mine - order) > 0 ? mine : order) + 1;
-
-    atomic_store_explicit(&shard->order, next, memory_order_relaxed);
-    atomic_store_explicit(&slot->stamp, next, memory_order_relaxed);
-}
-
 void ncp__masks_publish(struct ncp__idle *idle, uint32_t index)
 {
-    struct ncp__shard *shard = ncp__idle_home(idle);
-
-    stamp(idle, shard, index);
-    if (idle->fifo)
-        chain_fifo(idle, shard, index);
-    else
-        chain_lifo(idle, shard, index);
+    ncp__masks_chain(idle, ncp__idle_home(idle), slot_at__engine_idle_masks(idle, index), index);
     ncp__idle_let_go(slot_at__engine_idle_masks(idle, index));
     show(idle, index);
 }
@@ -3547,7 +3651,7 @@ static void rechain_lifo(struct ncp__idle *idle, uint32_t index)
         if ((int32_t)(mine - its) < 0)
             return;
     }
-    chain_lifo(idle, shard, index);
+    ncp__chain_lifo(shard, slot_at__engine_idle_masks(idle, index), index);
 }
 
 void ncp__masks_unclaim(struct ncp__idle *idle, uint32_t index)
@@ -5954,11 +6058,13 @@ static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
 
     if (NCP__UNLIKELY((pool->quick & NCP__QUICK_GET) == 0 ||
                       *gets % NCP__LATENCY_EVERY == 0 ||
-                      atomic_load_explicit(&engine->idle.quick,
-                                           memory_order_relaxed) == 0))
+                      !ncp__idle_one_kind(&engine->idle)))
         return 0;
-    ncp_lease lease = ncp__fast_get(engine, shard, pool->quick_stop,
-                                    ncp__engine_now_coarse(engine));
+    ncp_lease lease = NCP__LIKELY(ncp__idle_is_quick(&engine->idle))
+                          ? ncp__fast_get(engine, shard, pool->quick_stop,
+                                          ncp__engine_now_coarse(engine))
+                          : ncp__fast_list_get(engine, pool->quick_stop,
+                                               ncp__engine_now_coarse(engine));
     *gets += lease != 0;
     return lease;
 }
@@ -5974,13 +6080,24 @@ static inline uint64_t ncp__put_time(ncp_pool *pool)
     return ncp__engine_now_coarse(engine);
 }
 
+/* A put, but for the serving of who may wait. */
+static inline enum ncp__fast_put
+ncp__quick_return(ncp_pool *pool, struct ncp__shard *shard, ncp_lease lease)
+{
+    struct ncp__engine *engine = &pool->engine;
+
+    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_PUT) == 0))
+        return NCP__PUT_NOT;
+    return NCP__LIKELY(ncp__idle_is_quick(&engine->idle))
+               ? ncp__fast_put(engine, shard, lease, ncp__put_time(pool))
+               : ncp__fast_list_put(engine, lease, ncp__put_time(pool));
+}
+
 static inline bool ncp__quick_put(ncp_pool *pool, struct ncp__shard *shard,
                                   ncp_lease lease)
 {
-    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_PUT) == 0))
-        return false;
-    enum ncp__fast_put put =
-        ncp__fast_put(&pool->engine, shard, lease, ncp__put_time(pool));
+    enum ncp__fast_put put = ncp__quick_return(pool, shard, lease);
+
     if (NCP__UNLIKELY(put == NCP__PUT_SERVE))
         ncp__put_serve(pool);
     return put != NCP__PUT_NOT;
@@ -11943,17 +12060,6 @@ static NCP__APART int serve(ncp_pool *pool, ncp_queue *queue, ncp_event *events,
     return count;
 }
 
-/* The shortest way of a put; like ncp__quick_put, but for the serving. */
-static inline enum ncp__fast_put put_quick(ncp_pool *pool, ncp_lease lease)
-{
-    struct ncp__engine *engine = &pool->engine;
-
-    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_PUT) == 0))
-        return NCP__PUT_NOT;
-    return ncp__fast_put(engine, ncp__idle_home(&engine->idle), lease,
-                         ncp__engine_now_coarse(engine));
-}
-
 int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
                      ncp_queue *queue, ncp_event *events, int max, int *status)
 {
@@ -11962,7 +12068,8 @@ int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
 
     status = status == NULL ? &unused : status;
     if (NCP__LIKELY(flags == 0 && pool != NULL && pool->pull))
-        put = put_quick(pool, lease);
+        put =
+            ncp__quick_return(pool, ncp__idle_home(&pool->engine.idle), lease);
     if (NCP__UNLIKELY(put == NCP__PUT_NOT))
         return release(pool, lease, flags, queue, events, room, status);
     *status = NCP_OK;

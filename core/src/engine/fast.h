@@ -1,8 +1,9 @@
 /*
- * The shortest way of a get and of a put: the masks' stores in LIFO order, nobody
- * waits, nothing is odd. Each is one compare-and-swap on the slot's word; all else
- * is reads of lines that seldom change, and hints. Whatever is not as expected
- * sends the caller the long way (engine.c), which judges anew.
+ * The shortest way of a get and of a put: nobody waits, nothing is odd. With the
+ * stores of masks each is one compare-and-swap on the slot's word; all else is
+ * reads of lines that seldom change, and hints. The store lock does the same under
+ * its mutex (fast_list.c). Whatever is not as expected sends the caller the long
+ * way (engine.c), which judges anew.
  *
  * A put reads the mask and the gate after its compare-and-swap, all seq_cst: it
  * pairs with a waiter's look (engine.h, the gate) and with the clearing of stale
@@ -42,18 +43,35 @@ static inline bool ncp__fast_rested(const struct ncp__slot *slot,
                atomic_load_explicit(&slot->idle_limit_ns, memory_order_relaxed);
 }
 
+/* Whether the gate lets a get through. */
+static inline bool ncp__fast_open(const struct ncp__engine *engine)
+{
+    uint64_t gate = atomic_load_explicit(&engine->gate, memory_order_acquire);
+
+    return (gate &
+            atomic_load_explicit(&engine->get_mask, memory_order_relaxed)) == 0;
+}
+
+/* FIFO: now and then a get scans for what a race has lost to the chain. */
+static inline bool ncp__fast_rescans(const struct ncp__engine *engine,
+                                     const struct ncp__shard *shard)
+{
+    return engine->idle.fifo &&
+           atomic_load_explicit(&shard->order, memory_order_relaxed) %
+                   NCP__CHUNK_SLOTS ==
+               0;
+}
+
 /* Lends what the hint of a shard names: its lease, or 0. `stop`: the flags
  * (NCP__FLAG_*) with which it may not be lent this way. */
 static inline ncp_lease ncp__fast_get(struct ncp__engine *engine,
                                       struct ncp__shard *shard, uint8_t stop,
                                       uint64_t now_ns)
 {
-    uint64_t gate = atomic_load_explicit(&engine->gate, memory_order_acquire);
-    uint64_t mask =
-        atomic_load_explicit(&engine->get_mask, memory_order_relaxed);
     uint32_t index = atomic_load_explicit(&shard->first, memory_order_relaxed);
 
-    if (NCP__UNLIKELY((gate & mask) != 0 || index == NCP__NO_SLOT))
+    if (NCP__UNLIKELY(index == NCP__NO_SLOT || !ncp__fast_open(engine) ||
+                      ncp__fast_rescans(engine, shard)))
         return 0;
     struct ncp__slot *slot = ncp__slot_at(&engine->slots, index);
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
@@ -75,22 +93,8 @@ static inline ncp_lease ncp__fast_get(struct ncp__engine *engine,
     return ncp__token(ncp__word_generation(word), index);
 }
 
-/* Notes a return in the hints: newest of its shard. */
-static inline void ncp__fast_chain(struct ncp__shard *shard,
-                                   struct ncp__slot *slot, uint32_t index)
-{
-    uint32_t first = atomic_load_explicit(&shard->first, memory_order_relaxed);
-    uint32_t order = atomic_load_explicit(&shard->order, memory_order_relaxed);
-    uint32_t mine = atomic_load_explicit(&slot->stamp, memory_order_relaxed);
-    uint32_t next = ((int32_t)(mine - order) > 0 ? mine : order) + 1;
-
-    atomic_store_explicit(&shard->order, next, memory_order_relaxed);
-    atomic_store_explicit(&slot->stamp, next, memory_order_relaxed);
-    if (first == index)
-        return;
-    atomic_store_explicit(&slot->next, first, memory_order_relaxed);
-    atomic_store_explicit(&shard->first, index, memory_order_relaxed);
-}
+/* The flags with which a slot is not put back the shortest way. */
+#define NCP__FLAGS_ODD ((uint8_t) ~(NCP__FLAG_NONBLOCKING | NCP__FLAG_DATAGRAM))
 
 enum ncp__fast_put {
     NCP__PUT_NOT = 0,  /* go the long way */
@@ -103,27 +107,23 @@ static inline enum ncp__fast_put ncp__fast_put(struct ncp__engine *engine,
                                                struct ncp__shard *shard,
                                                ncp_lease lease, uint64_t now_ns)
 {
-    const uint8_t stop =
-        (uint8_t) ~(NCP__FLAG_NONBLOCKING | NCP__FLAG_DATAGRAM);
     uint32_t index = ncp__token_index(lease);
     uint64_t generation = ncp__token_generation(lease);
     uint64_t word = ncp__word(generation, NCP__LEASED);
 
     if (NCP__UNLIKELY(
             index / NCP__CHUNK_SLOTS >= ncp__chunk_count(&engine->slots) ||
-            atomic_load_explicit(&engine->gate, memory_order_acquire) != 0 ||
-            atomic_load_explicit(&engine->idle.quick, memory_order_relaxed) ==
-                0))
+            atomic_load_explicit(&engine->gate, memory_order_acquire) != 0))
         return NCP__PUT_NOT;
     struct ncp__chunk *chunk =
         ncp__chunk_at(&engine->slots, index / NCP__CHUNK_SLOTS);
     struct ncp__slot *slot = &chunk->slots[index % NCP__CHUNK_SLOTS];
     if (NCP__UNLIKELY(atomic_load_explicit(&slot->word, memory_order_relaxed) !=
                           word ||
-                      ncp__fast_stopped(engine, slot, stop, now_ns)))
+                      ncp__fast_stopped(engine, slot, NCP__FLAGS_ODD, now_ns)))
         return NCP__PUT_NOT;
     atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
-    ncp__fast_chain(shard, slot, index);
+    ncp__masks_chain(&engine->idle, shard, slot, index);
     /* Seq_cst: see above; releases what the borrower wrote. */
     if (NCP__UNLIKELY(!atomic_compare_exchange_strong_explicit(
             &slot->word, &word,
@@ -138,5 +138,11 @@ static inline enum ncp__fast_put ncp__fast_put(struct ncp__engine *engine,
     return NCP__LIKELY(ncp__engine_gate(engine) == 0) ? NCP__PUT_DONE
                                                       : NCP__PUT_SERVE;
 }
+
+/* The same for the store lock; the caller has looked at nothing. */
+ncp_lease ncp__fast_list_get(struct ncp__engine *engine, uint8_t stop,
+                             uint64_t now_ns);
+enum ncp__fast_put ncp__fast_list_put(struct ncp__engine *engine,
+                                      ncp_lease lease, uint64_t now_ns);
 
 #endif

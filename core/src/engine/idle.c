@@ -288,7 +288,7 @@ static uint32_t count_chunk(const struct ncp__idle *idle, uint32_t chunk)
 void ncp__idle_count_exactly(struct ncp__idle *idle, bool exact)
 {
     atomic_store_explicit(&idle->exact, exact, memory_order_seq_cst);
-    atomic_store_explicit(&idle->quick, !exact && !idle->fifo && !is_list(idle),
+    atomic_store_explicit(&idle->quick, !exact && !is_list(idle),
                           memory_order_seq_cst);
 }
 

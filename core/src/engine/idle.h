@@ -53,7 +53,7 @@ struct ncp__idle {
     /* A bit is cleared before its slot is taken, so that bits can be counted: for
      * a pool that limits what is idle. */
     _Atomic uint32_t exact;
-    _Atomic uint32_t quick; /* gets and puts may go the shortest way (fast.h) */
+    _Atomic uint32_t quick; /* bits are not counted, so see fast.h */
     uint32_t checking;      /* how many are under check; the engine's lock */
     struct ncp__idle_list *list; /* store lock */
     struct ncp__shard one;
@@ -101,8 +101,22 @@ extern const struct ncp__bucket {
     uint8_t protocol, ip;
 } ncp__buckets[NCP__BUCKETS];
 
-/* Whether every connection there ever was fits a want: they are of one kind, as
- * is usual. Another kind may join at any time. */
+/* Whether the shortest way is that of the masks. */
+static inline bool ncp__idle_is_quick(const struct ncp__idle *idle)
+{
+    return atomic_load_explicit(&idle->quick, memory_order_relaxed) != 0;
+}
+
+/* Whether every connection there ever was is of one kind, as is usual. Another kind
+ * may join at any time. */
+static inline bool ncp__idle_one_kind(const struct ncp__idle *idle)
+{
+    uint32_t kinds = atomic_load_explicit(&idle->kinds, memory_order_relaxed);
+
+    return (kinds & (kinds - 1)) == 0;
+}
+
+/* Whether they are, and fit a want. */
 static inline bool ncp__idle_all_fit(const struct ncp__idle *idle,
                                      int want_protocol, int want_ip)
 {
@@ -188,6 +202,53 @@ void ncp__masks_publish(struct ncp__idle *idle, uint32_t index);
 void ncp__masks_unclaim(struct ncp__idle *idle, uint32_t index);
 uint32_t ncp__masks_take_oldest(struct ncp__idle *idle, int unless_protocol,
                                 int unless_ip);
+/* Notes a return in the hints, as newest; the word has still to follow. */
+static inline void ncp__chain_lifo(struct ncp__shard *shard,
+                                   struct ncp__slot *slot, uint32_t index)
+{
+    uint32_t first = atomic_load_explicit(&shard->first, memory_order_relaxed);
+
+    if (first == index)
+        return;
+    atomic_store_explicit(&slot->next, first, memory_order_relaxed);
+    atomic_store_explicit(&shard->first, index, memory_order_relaxed);
+}
+
+static inline void ncp__chain_fifo(const struct ncp__idle *idle,
+                                   struct ncp__shard *shard,
+                                   struct ncp__slot *slot, uint32_t index)
+{
+    uint32_t last = atomic_load_explicit(&shard->last, memory_order_relaxed);
+
+    atomic_store_explicit(&slot->next, NCP__NO_SLOT, memory_order_relaxed);
+    if (last != NCP__NO_SLOT && last != index)
+        atomic_store_explicit(&ncp__slot_at(idle->slots, last)->next, index,
+                              memory_order_relaxed);
+    atomic_store_explicit(&shard->last, index, memory_order_relaxed);
+    if (atomic_load_explicit(&shard->first, memory_order_relaxed) ==
+        NCP__NO_SLOT)
+        atomic_store_explicit(&shard->first, index, memory_order_relaxed);
+}
+
+/* The stamp is later than the last return of this shard, and than the last of this
+ * slot, which may have been in another shard. Not a read-modify-write: returns that
+ * overlap may share a stamp. */
+static inline void ncp__masks_chain(const struct ncp__idle *idle,
+                                    struct ncp__shard *shard,
+                                    struct ncp__slot *slot, uint32_t index)
+{
+    uint32_t order = atomic_load_explicit(&shard->order, memory_order_relaxed);
+    uint32_t mine = atomic_load_explicit(&slot->stamp, memory_order_relaxed);
+    uint32_t next = ((int32_t)(mine - order) > 0 ? mine : order) + 1;
+
+    atomic_store_explicit(&shard->order, next, memory_order_relaxed);
+    atomic_store_explicit(&slot->stamp, next, memory_order_relaxed);
+    if (NCP__LIKELY(!idle->fifo))
+        ncp__chain_lifo(shard, slot, index);
+    else
+        ncp__chain_fifo(idle, shard, slot, index);
+}
+
 /* How many bits are set. */
 uint32_t ncp__masks_bits(const struct ncp__idle *idle);
 
@@ -197,6 +258,9 @@ void ncp__list_publish(struct ncp__idle *idle, uint32_t index);
 void ncp__list_unclaim(struct ncp__idle *idle, uint32_t index);
 uint32_t ncp__list_take_oldest(struct ncp__idle *idle, int unless_protocol,
                                int unless_ip);
+/* Under the list's mutex: takes a slot out, or puts one in as newest. */
+void ncp__list_unlink_locked(const struct ncp__idle *idle, uint32_t index);
+void ncp__list_link_locked(const struct ncp__idle *idle, uint32_t index);
 /* The slot is to be closed, or gone. */
 void ncp__list_leave(struct ncp__idle *idle, uint32_t index);
 #endif

@@ -53,7 +53,7 @@ static void link_between(const struct ncp__idle *idle, uint32_t before,
     set_number(&list->count, list->count + 1);
 }
 
-static void unlink_slot(const struct ncp__idle *idle, uint32_t index)
+void ncp__list_unlink_locked(const struct ncp__idle *idle, uint32_t index)
 {
     struct ncp__idle_list *list = idle->list;
     struct ncp__slot *slot = slot_at(idle, index);
@@ -72,7 +72,7 @@ static void unlink_slot(const struct ncp__idle *idle, uint32_t index)
 }
 
 /* The newest is the next one to be taken, or the last. */
-static void link_newest(const struct ncp__idle *idle, uint32_t index)
+void ncp__list_link_locked(const struct ncp__idle *idle, uint32_t index)
 {
     struct ncp__idle_list *list = idle->list;
 
@@ -164,7 +164,7 @@ static void own(const struct ncp__idle *idle, uint32_t index)
 {
     if (index == NCP__NO_SLOT)
         return;
-    unlink_slot(idle, index);
+    ncp__list_unlink_locked(idle, index);
     set_state(slot_at(idle, index), NCP__HELD);
 }
 
@@ -219,7 +219,7 @@ uint32_t ncp__list_take_oldest(struct ncp__idle *idle, int unless_protocol,
 void ncp__list_publish(struct ncp__idle *idle, uint32_t index)
 {
     lock(idle);
-    link_newest(idle, index);
+    ncp__list_link_locked(idle, index);
     ncp__idle_let_go(slot_at(idle, index));
     unlock(idle);
 }
@@ -235,6 +235,6 @@ void ncp__list_leave(struct ncp__idle *idle, uint32_t index)
 {
     lock(idle);
     if (slot_at(idle, index)->linked)
-        unlink_slot(idle, index);
+        ncp__list_unlink_locked(idle, index);
     unlock(idle);
 }

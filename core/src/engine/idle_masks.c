@@ -297,57 +297,9 @@ uint32_t ncp__masks_take(struct ncp__idle *idle, int want_protocol, int want_ip,
 
 /* ---------------------------------------------------------------- publishing */
 
-static void chain_lifo(const struct ncp__idle *idle, struct ncp__shard *shard,
-                       uint32_t index)
-{
-    uint32_t first = atomic_load_explicit(&shard->first, memory_order_relaxed);
-
-    if (first != index)
-        atomic_store_explicit(&slot_at(idle, index)->next, first,
-                              memory_order_relaxed);
-    atomic_store_explicit(&shard->first, index, memory_order_relaxed);
-}
-
-static void chain_fifo(const struct ncp__idle *idle, struct ncp__shard *shard,
-                       uint32_t index)
-{
-    uint32_t last = atomic_load_explicit(&shard->last, memory_order_relaxed);
-
-    atomic_store_explicit(&slot_at(idle, index)->next, NCP__NO_SLOT,
-                          memory_order_relaxed);
-    if (last != NCP__NO_SLOT && last != index)
-        atomic_store_explicit(&slot_at(idle, last)->next, index,
-                              memory_order_relaxed);
-    atomic_store_explicit(&shard->last, index, memory_order_relaxed);
-    if (atomic_load_explicit(&shard->first, memory_order_relaxed) ==
-        NCP__NO_SLOT)
-        atomic_store_explicit(&shard->first, index, memory_order_relaxed);
-}
-
-/* Later than the last return of this shard, and than the last of this slot, which
- * may have been in another shard. Not a read-modify-write: returns that overlap
- * may share a stamp. */
-static void stamp(const struct ncp__idle *idle, struct ncp__shard *shard,
-                  uint32_t index)
-{
-    struct ncp__slot *slot = slot_at(idle, index);
-    uint32_t order = atomic_load_explicit(&shard->order, memory_order_relaxed);
-    uint32_t mine = atomic_load_explicit(&slot->stamp, memory_order_relaxed);
-    uint32_t next = ((int32_t)(mine - order) > 0 ? mine : order) + 1;
-
-    atomic_store_explicit(&shard->order, next, memory_order_relaxed);
-    atomic_store_explicit(&slot->stamp, next, memory_order_relaxed);
-}
-
 void ncp__masks_publish(struct ncp__idle *idle, uint32_t index)
 {
-    struct ncp__shard *shard = ncp__idle_home(idle);
-
-    stamp(idle, shard, index);
-    if (idle->fifo)
-        chain_fifo(idle, shard, index);
-    else
-        chain_lifo(idle, shard, index);
+    ncp__masks_chain(idle, ncp__idle_home(idle), slot_at(idle, index), index);
     ncp__idle_let_go(slot_at(idle, index));
     show(idle, index);
 }
@@ -368,7 +320,7 @@ static void rechain_lifo(struct ncp__idle *idle, uint32_t index)
         if ((int32_t)(mine - its) < 0)
             return;
     }
-    chain_lifo(idle, shard, index);
+    ncp__chain_lifo(shard, slot_at(idle, index), index);
 }
 
 void ncp__masks_unclaim(struct ncp__idle *idle, uint32_t index)

@@ -19,11 +19,13 @@ static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
 
     if (NCP__UNLIKELY((pool->quick & NCP__QUICK_GET) == 0 ||
                       *gets % NCP__LATENCY_EVERY == 0 ||
-                      atomic_load_explicit(&engine->idle.quick,
-                                           memory_order_relaxed) == 0))
+                      !ncp__idle_one_kind(&engine->idle)))
         return 0;
-    ncp_lease lease = ncp__fast_get(engine, shard, pool->quick_stop,
-                                    ncp__engine_now_coarse(engine));
+    ncp_lease lease = NCP__LIKELY(ncp__idle_is_quick(&engine->idle))
+                          ? ncp__fast_get(engine, shard, pool->quick_stop,
+                                          ncp__engine_now_coarse(engine))
+                          : ncp__fast_list_get(engine, pool->quick_stop,
+                                               ncp__engine_now_coarse(engine));
     *gets += lease != 0;
     return lease;
 }
@@ -39,13 +41,24 @@ static inline uint64_t ncp__put_time(ncp_pool *pool)
     return ncp__engine_now_coarse(engine);
 }
 
+/* A put, but for the serving of who may wait. */
+static inline enum ncp__fast_put
+ncp__quick_return(ncp_pool *pool, struct ncp__shard *shard, ncp_lease lease)
+{
+    struct ncp__engine *engine = &pool->engine;
+
+    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_PUT) == 0))
+        return NCP__PUT_NOT;
+    return NCP__LIKELY(ncp__idle_is_quick(&engine->idle))
+               ? ncp__fast_put(engine, shard, lease, ncp__put_time(pool))
+               : ncp__fast_list_put(engine, lease, ncp__put_time(pool));
+}
+
 static inline bool ncp__quick_put(ncp_pool *pool, struct ncp__shard *shard,
                                   ncp_lease lease)
 {
-    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_PUT) == 0))
-        return false;
-    enum ncp__fast_put put =
-        ncp__fast_put(&pool->engine, shard, lease, ncp__put_time(pool));
+    enum ncp__fast_put put = ncp__quick_return(pool, shard, lease);
+
     if (NCP__UNLIKELY(put == NCP__PUT_SERVE))
         ncp__put_serve(pool);
     return put != NCP__PUT_NOT;

@@ -83,17 +83,6 @@ static NCP__APART int serve(ncp_pool *pool, ncp_queue *queue, ncp_event *events,
     return count;
 }
 
-/* The shortest way of a put; like ncp__quick_put, but for the serving. */
-static inline enum ncp__fast_put put_quick(ncp_pool *pool, ncp_lease lease)
-{
-    struct ncp__engine *engine = &pool->engine;
-
-    if (NCP__UNLIKELY((pool->quick & NCP__QUICK_PUT) == 0))
-        return NCP__PUT_NOT;
-    return ncp__fast_put(engine, ncp__idle_home(&engine->idle), lease,
-                         ncp__engine_now_coarse(engine));
-}
-
 int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
                      ncp_queue *queue, ncp_event *events, int max, int *status)
 {
@@ -102,7 +91,8 @@ int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
 
     status = status == NULL ? &unused : status;
     if (NCP__LIKELY(flags == 0 && pool != NULL && pool->pull))
-        put = put_quick(pool, lease);
+        put =
+            ncp__quick_return(pool, ncp__idle_home(&pool->engine.idle), lease);
     if (NCP__UNLIKELY(put == NCP__PUT_NOT))
         return release(pool, lease, flags, queue, events, room, status);
     *status = NCP_OK;
