@@ -106,17 +106,7 @@ static bool operate(int fd, int protocol, const char *payload, size_t size,
 
 /* ------------------------------------------------------------------------ gets */
 
-static int get_any(ncp_pool *pool, ncp_lease *out)
-{
-    return ncp_pool_get(pool, out);
-}
-
-/* What the feature threads ask for, by their number. */
-static int (*const features[])(ncp_pool *pool, ncp_lease *out) = {
-    get_any, ncp_pool_get_tcp, ncp_pool_get_udp, ncp_pool_get_ipv4};
-
-static bool get(struct fuzzer *fuzzer,
-                int (*how)(ncp_pool *pool, ncp_lease *out), ncp_lease *lease)
+static bool get(struct fuzzer *fuzzer, fuzz_get *how, ncp_lease *lease)
 {
     bool timed = fuzzer->iteration % GETS_A_TIMING == 0;
     uint64_t begin_ns = timed ? bench_now_ns() : 0;
@@ -137,18 +127,19 @@ static void put(struct fuzzer *fuzzer, ncp_lease lease)
 
 /* --------------------------------------------------------------------- threads */
 
-static void transfer(struct fuzzer *fuzzer, int number, int protocol)
+static void transfer(struct fuzzer *fuzzer, int number, fuzz_get *how)
 {
     struct tally *tally = &fuzzer->tally;
     unsigned pattern = (unsigned)number * 100 + fuzzer->iteration;
     size_t size = fuzz_payload_size(pattern);
     char *payload = malloc(size > 0 ? size : 1);
-    bool udp = protocol == NCP_PROTOCOL_UDP, good = false;
+    int protocol = fuzz_protocol(how);
+    bool good = false;
     ncp_lease lease;
 
     bench_require(payload != NULL, "no memory");
     fuzz_payload_fill(pattern, payload);
-    if (get(fuzzer, udp ? ncp_pool_get_udp : ncp_pool_get_tcp, &lease)) {
+    if (get(fuzzer, how, &lease)) {
         int fd = ncp_lease_fd(fuzzer->scene->pool, lease);
         good = operate(fd, protocol, payload, size, tally);
         put(fuzzer, lease);
@@ -157,12 +148,12 @@ static void transfer(struct fuzzer *fuzzer, int number, int protocol)
     free(payload);
 }
 
-static void try_feature(struct fuzzer *fuzzer, int number)
+static void try_feature(struct fuzzer *fuzzer, fuzz_get *how)
 {
     uint64_t counters[NCP_COUNTER_COUNT];
     ncp_lease lease;
 
-    if (get(fuzzer, features[number % 4], &lease))
+    if (get(fuzzer, how, &lease))
         put(fuzzer, lease);
     if (fuzzer->iteration % GETS_A_STATS == 0)
         ncp_pool_stats(fuzzer->scene->pool, counters, NCP_COUNTER_COUNT);
@@ -176,14 +167,11 @@ static void *run(void *data)
     enum role role = fuzz_role(worker->number, &number);
 
     while (bench_now_ns() < fuzzer->scene->end_ns) {
-        fuzzer->iteration++;
-        bool even = fuzzer->iteration % 2 == 0;
+        fuzz_get *how = fuzz_wanted(role, number, ++fuzzer->iteration);
         if (role == ROLE_FEATURE)
-            try_feature(fuzzer, number);
-        else if (role == ROLE_TCP || (role == ROLE_MIXED && even))
-            transfer(fuzzer, number, NCP_PROTOCOL_TCP);
+            try_feature(fuzzer, how);
         else
-            transfer(fuzzer, number, NCP_PROTOCOL_UDP);
+            transfer(fuzzer, number, how);
     }
     return NULL;
 }

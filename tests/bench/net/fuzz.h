@@ -19,6 +19,12 @@ enum role { ROLE_TCP, ROLE_UDP, ROLE_MIXED, ROLE_FEATURE };
 /* The role of a thread; `out` is its number among those with that role. */
 enum role fuzz_role(int thread, int *out);
 
+/* What a thread asks for next: ncp_pool_get() or one of its sisters. */
+typedef int fuzz_get(ncp_pool *pool, ncp_lease *out);
+fuzz_get *fuzz_wanted(enum role role, int number, unsigned iteration);
+/* What the dialer makes when it is asked for that. */
+int fuzz_protocol(fuzz_get *wanted);
+
 /* Ten patterns that take turns; the sixth is larger than a datagram can be. */
 enum { FUZZ_PATTERNS = 10, FUZZ_PAYLOAD_MAX = 65535 };
 

@@ -20,6 +20,24 @@ enum role fuzz_role(int thread, int *out)
     return role;
 }
 
+fuzz_get *fuzz_wanted(enum role role, int number, unsigned iteration)
+{
+    static fuzz_get *const features[] = {ncp_pool_get, ncp_pool_get_tcp,
+                                         ncp_pool_get_udp, ncp_pool_get_ipv4};
+    bool even = iteration % 2 == 0;
+
+    if (role == ROLE_FEATURE)
+        return features[number % (int)(sizeof features / sizeof *features)];
+    if (role == ROLE_TCP || (role == ROLE_MIXED && even))
+        return ncp_pool_get_tcp;
+    return ncp_pool_get_udp;
+}
+
+int fuzz_protocol(fuzz_get *wanted)
+{
+    return wanted == ncp_pool_get_udp ? NCP_PROTOCOL_UDP : NCP_PROTOCOL_TCP;
+}
+
 /* -------------------------------------------------------------------- payloads */
 
 enum { EVERY_BYTE = -1 };

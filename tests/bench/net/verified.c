@@ -133,7 +133,8 @@ static void end_by_detach(struct prober *prober, ncp_lease lease)
         close((int)handle);
 }
 
-/* A reply is there and nobody has read it: the next borrower must not get it. */
+/* A reply is there and nobody has read it: the next borrower must not get it.
+ * Only of datagrams: a stream is the business of its borrower. */
 static void end_with_reply(struct prober *prober, ncp_lease lease)
 {
     ncp_pool *pool = prober->scene->pool;
@@ -194,14 +195,6 @@ static void end_oddly(struct prober *prober, ncp_lease lease)
 
 /* --------------------------------------------------------------------- threads */
 
-static int get_any(ncp_pool *pool, ncp_lease *out)
-{
-    return ncp_pool_get(pool, out);
-}
-
-static int (*const features[])(ncp_pool *pool, ncp_lease *out) = {
-    get_any, ncp_pool_get_tcp, ncp_pool_get_udp, ncp_pool_get_ipv4};
-
 static void count_failed_get(struct prober *prober, int status)
 {
     if (status == NCP_ETIMEOUT)
@@ -210,9 +203,8 @@ static void count_failed_get(struct prober *prober, int status)
         prober->tally.get_failures++;
 }
 
-static void with_lease(struct prober *prober,
-                       int (*how)(ncp_pool *pool, ncp_lease *out),
-                       unsigned pattern, bool odd)
+static void with_lease(struct prober *prober, fuzz_get *how, unsigned pattern,
+                       bool odd)
 {
     ncp_pool *pool = prober->scene->pool;
     uint64_t protocol = NCP_PROTOCOL_UNKNOWN;
@@ -246,23 +238,17 @@ static void *run(void *data)
 {
     struct worker *worker = data;
     struct prober *prober = worker->user;
-    ncp_pool *pool = prober->scene->pool;
     int number;
     enum role role = fuzz_role(worker->number, &number);
 
     for (unsigned i = 1; bench_now_ns() < prober->scene->end_ns; i++) {
+        fuzz_get *how = fuzz_wanted(role, number, i);
         unsigned pattern = (unsigned)number * 100 + i;
-        bool tcp = role == ROLE_TCP || (role == ROLE_MIXED && i % 2 == 0) ||
-                   (role == ROLE_FEATURE && number % 4 != 2);
         bool odd = role == ROLE_FEATURE && i % OPERATIONS_AN_ODD_END == 0;
-        if (pool == NULL)
-            with_private(prober, tcp ? NCP_PROTOCOL_TCP : NCP_PROTOCOL_UDP,
-                         pattern);
-        else if (role == ROLE_FEATURE)
-            with_lease(prober, features[number % 4], pattern, odd);
+        if (prober->scene->pool == NULL)
+            with_private(prober, fuzz_protocol(how), pattern);
         else
-            with_lease(prober, tcp ? ncp_pool_get_tcp : ncp_pool_get_udp,
-                       pattern, odd);
+            with_lease(prober, how, pattern, odd);
     }
     return NULL;
 }
@@ -301,9 +287,8 @@ static void fuzz(void *user)
     static struct worker workers[FUZZ_THREADS];
     struct result *result = user;
     struct scene *scene = &result->scene;
-    char *requests = malloc((size_t)FUZZ_THREADS * REQUEST_MAX);
+    char *requests = bench_alloc((size_t)FUZZ_THREADS * REQUEST_MAX);
 
-    bench_require(requests != NULL, "no memory");
     if (scene->task->way == WAY_POOL)
         scene->pool = net_pool(&scene->echo, scene->task->store, &FUZZ_BOUNDS);
     uint64_t begin_ns = bench_now_ns();
