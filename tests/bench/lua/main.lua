@@ -7,15 +7,10 @@
 -- NETCONNPOOL_LIBRARY names a library that was built with optimization. The candidates
 -- take turns, so that what else the machine does falls on all of them alike.
 local here = arg[0]:match("^(.*)/[^/]*$") or "."
-package.path = here .. "/../../../lua/lib/?.lua;" .. package.path
+package.path = here .. "/../../../lua/lib/?.lua;" .. here .. "/?.lua;" .. package.path
 
-local ffi = require("ffi")
-local netconnpool = require("netconnpool")
-local C = require("netconnpool.loader").lib
+local pools = require("pools")
 local sys = require("netconnpool.sys")
-
-local constants = netconnpool.constants
-local DEFAULT = constants.NCP_TIMEOUT_DEFAULT
 
 local settings = {rounds = 9, times = 400000, tasks = 1000, json = nil}
 
@@ -38,133 +33,25 @@ local function read_arguments()
     end
 end
 
--- ---------------------------------------------------------------------- the pools
-
-local QUIET = {
-    min_connections = 0, max_connections = 8, health_check = false, idle_timeout = 0,
-    max_lifetime = 0, leak_timeout = 0,
-}
-
-local function with(more)
-    local options = {}
-    for name, value in pairs(QUIET) do
-        options[name] = value
-    end
-    for name, value in pairs(more) do
-        options[name] = value
-    end
-    return options
-end
-
-local function listen()
-    for port = 22000, 23000 do
-        local target = "tcp://127.0.0.1:" .. port
-        local listener = netconnpool.listen(target)
-        if listener then
-            return target
-        end
-    end
-    error("no free port")
-end
-
--- The least that a pool in Lua can be: no limit, no line, no check, no count.
-local function pure_lua_pool()
-    local idle, count = {{}}, 1
-    local pool = {}
-    function pool.get()
-        local conn = idle[count]
-        idle[count] = nil
-        count = count - 1
-        return conn
-    end
-    function pool.put(conn)
-        count = count + 1
-        idle[count] = conn
-    end
-    return pool
-end
-
 -- ------------------------------------------------------------------- the candidates
 
 local candidates = {}
 
--- run(n) does the thing n times.
-local function candidate(name, run)
-    candidates[#candidates + 1] = {name = name, run = run, times = {}}
+local function candidate(name, one)
+    one.name, one.times = name, {}
+    candidates[#candidates + 1] = one
+    return one
 end
 
-local function add_bare()
-    candidate("bare FFI call", function(n)
-        local sum = 0
-        for _ = 1, n do
-            sum = sum + C.ncp_version()
-        end
-        return sum
-    end)
-    local pool = pure_lua_pool()
-    candidate("a pool in pure Lua", function(n)
-        for _ = 1, n do
-            pool.put(pool.get())
-        end
-    end)
-end
-
-local function add_push(target)
-    local pool = assert(netconnpool.new(with({target = target})))
-    assert(pool:get()):put()
-    candidate("push: get + put", function(n)
-        for _ = 1, n do
-            pool:put(pool:get())
-        end
-    end)
-    local lease = ffi.new("ncp_lease[1]")
-    candidate("push: the same two calls of C", function(n)
-        for _ = 1, n do
-            C.ncp_pool_get(pool.ptr, lease)
-            C.ncp_pool_put(pool.ptr, lease[0])
-        end
-    end)
-end
-
-local function add_pull()
-    local pool = assert(netconnpool.new(with({dial = function() return {} end})))
-    assert(pool:get()):put()
-    candidate("pull: get + put", function(n)
-        for _ = 1, n do
-            pool:put(pool:get())
-        end
-    end)
-    local event, status = ffi.new("ncp_event"), ffi.new("int[1]")
-    local batch = ffi.new("ncp_event[64]")
-    local queue = pool.machine.queue
-    candidate("pull: the same two calls of C", function(n)
-        for _ = 1, n do
-            C.ncp_pool_acquire(pool.ptr, queue, 0, 0, DEFAULT, 0, 0, event)
-            C.ncp_pool_release(pool.ptr, event.lease, 0, queue, batch, 64, status)
-        end
-    end)
-end
-
--- Tasks of a loop that all want one connection: what a hand-over costs.
-local function add_handover()
-    candidate(("pull: hand-over among %d tasks"):format(settings.tasks), function(n)
-        local loop = netconnpool.loop()
-        local pool = assert(netconnpool.new(with({host = loop, max_connections = 1,
-            dial = function() return {} end})))
-        local left = n
-        for _ = 1, settings.tasks do
-            loop:spawn(function()
-                while left > 0 do
-                    left = left - 1
-                    pool:put(pool:get(-1))
-                    loop:sleep(0)
-                end
-            end)
-        end
-        loop:run()
-        pool:close()
-        loop:stop()
-    end)
+local function add_candidates()
+    candidate("bare FFI call", pools.bare())
+    candidate("a pool in pure Lua", pools.pure())
+    local push = candidate("push: get + put", pools.push())
+    candidate("push: the same two calls of C", pools.push_in_c(push))
+    local pull = candidate("pull: get + put", pools.pull())
+    candidate("pull: the same two calls of C", pools.pull_in_c(pull))
+    local tasks = settings.tasks
+    candidate(("pull: hand-over among %d tasks"):format(tasks), pools.handover(tasks))
     candidates[#candidates].share = 20
 end
 
@@ -200,10 +87,7 @@ local function write_json(figures, path)
 end
 
 read_arguments()
-add_bare()
-add_push(listen())
-add_pull()
-add_handover()
+add_candidates()
 print(("%-40s %9s %9s"):format("nanoseconds", "best", "median"))
 for _ = 1, settings.rounds do
     for _, one in ipairs(candidates) do
