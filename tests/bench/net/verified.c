@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum {
-    OPERATIONS_AN_ODD_END = 32,
+    OPERATIONS_AN_ODD_END = 128,
     ANSWER_WITHIN_MS = ANSWER_WITHIN_S * 1000,
     SMALL_POOL = FUZZ_THREADS + 10
 };
