@@ -17,7 +17,7 @@ func (c *core) checkIdle(ev event) {
 		c.broadcast() // Close does not wait for checks
 	}
 	healthy := c.healthy(rec)
-	rec.checkedNs.Store(c.nowNs())
+	rec.noteCheck()
 	rec.state.CompareAndSwap(recordChecking, recordIdle)
 	c.lib.checked(ev.lease, healthy)
 	runtime.KeepAlive(c)
@@ -31,7 +31,7 @@ func (c *core) checkForBorrow(a *answer) bool {
 	if rec == nil {
 		return false
 	}
-	defer func() { rec.checkedNs.Store(c.nowNs()) }()
+	defer rec.noteCheck()
 	if c.config.HealthChecker == nil {
 		return rec.alive()
 	}
@@ -75,6 +75,11 @@ func (c *core) healthy(rec *record) (healthy bool) {
 	}, nil)
 	c.logFailure("checker", err)
 	return err == nil && healthy
+}
+
+func (rec *record) noteCheck() {
+	now := rec.core.timeOf(rec.core.nowNs())
+	rec.checked.Store(&now)
 }
 
 // alive looks whether a socket is, without reading from it. What has no

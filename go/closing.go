@@ -3,7 +3,6 @@ package netconnpool
 import (
 	"context"
 	"runtime"
-	"sync/atomic"
 )
 
 // closePool is Close: it returns when what was idle is closed.
@@ -65,7 +64,7 @@ func (c *core) hasIdle() bool {
 		return true
 	}
 	for rec := range c.records {
-		if rec.state.Load() == recordIdle && rec.leaseNow.Load() == nil {
+		if rec.state.Load() == recordIdle && rec.holder() == nil {
 			return true
 		}
 	}
@@ -138,7 +137,7 @@ func (c *core) watchLent() {
 	}
 	c.mu.Unlock()
 	for _, rec := range lent {
-		if conn := rec.leaseNow.Load(); conn != nil {
+		if conn := rec.holder(); conn != nil {
 			conn.watchForLoss()
 		}
 	}
@@ -147,7 +146,7 @@ func (c *core) watchLent() {
 // watchForLoss sets a finalizer, once, and drops our own reference.
 func (c *Connection) watchForLoss() {
 	c.mu.Lock()
-	set := atomic.LoadInt32(&c.phase) == phaseLent && !c.extra().finalizes
+	set := c.phase == phaseLent && !c.extra().finalizes
 	if set {
 		c.borrow.finalizes = true
 		runtime.SetFinalizer(c, (*Connection).lost)
@@ -155,13 +154,13 @@ func (c *Connection) watchForLoss() {
 	c.mu.Unlock()
 	if set {
 		c.rec.state.CompareAndSwap(recordIdle, recordLent)
-		c.rec.leaseNow.CompareAndSwap(c, nil)
+		c.rec.lastLease.CompareAndSwap(c, nil)
 	}
 }
 
 // lost gives back what nobody can give back any more.
 func (c *Connection) lost() {
-	if c.step(phaseLent, phaseOver) {
+	if c.claim(phaseOver) {
 		go func() {
 			defer func() { recover() }()
 			_ = c.rec.core.endLease(c, ncpFlagDiscard, nil)

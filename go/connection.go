@@ -40,12 +40,11 @@ type Connection struct {
 	// LeakDetected is true once it has been borrowed for too long.
 	LeakDetected bool
 
-	phase   int32      // atomic
-	mu      sync.Mutex // guards the fields against the methods
-	rec     *record    // nil for a Connection of NewConnection
-	lease   uint64
-	sinceNs int64 // of the borrow, then of the return
-	borrow  *borrow
+	phase  int32      // guarded by mu
+	mu     sync.Mutex // guards the fields against the methods
+	rec    *record    // nil for a Connection of NewConnection
+	lease  uint64
+	borrow *borrow // guarded by mu
 }
 
 // A borrow is what few connections need.
@@ -70,7 +69,42 @@ const firstOwnID = 1 << 48
 
 // step goes from one phase to another; false when it was not in the first.
 func (c *Connection) step(from, to int32) bool {
-	return atomic.CompareAndSwapInt32(&c.phase, from, to)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != from {
+		return false
+	}
+	c.phase = to
+	return true
+}
+
+func (c *Connection) isLent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.phase == phaseLent
+}
+
+// claim ends the borrow for the first one who asks.
+func (c *Connection) claim(to int32) bool {
+	c.mu.Lock()
+	mine := c.phase == phaseLent
+	if mine {
+		c.phase = to
+		c.InUse = false
+		if c.borrow != nil {
+			c.watchNoMoreLocked()
+		}
+	}
+	c.mu.Unlock()
+	return mine
+}
+
+// watchNoMoreLocked takes a finalizer back.
+func (c *Connection) watchNoMoreLocked() {
+	if c.borrow.finalizes {
+		c.borrow.finalizes = false
+		runtime.SetFinalizer(c, nil)
+	}
 }
 
 var lastOwnID atomic.Uint64
@@ -136,13 +170,18 @@ func (c *Connection) GetIdleTime() time.Duration {
 }
 
 func (c *Connection) idleTime() time.Duration {
-	switch {
-	case c.InUse:
+	if c.InUse {
 		return 0
-	case c.rec == nil:
+	}
+	return c.sinceUse()
+}
+
+// sinceUse is how long ago it was borrowed, or returned.
+func (c *Connection) sinceUse() time.Duration {
+	if c.rec == nil {
 		return time.Since(c.LastUsedAt)
 	}
-	return time.Duration(c.rec.core.nowNs() - c.sinceNs)
+	return c.rec.core.since(c.LastUsedAt)
 }
 
 // GetReuseCount is how many gets the connection served while it existed
@@ -218,9 +257,6 @@ func (c *Connection) mark(inUse bool) {
 	defer c.mu.Unlock()
 	c.InUse = inUse
 	c.LastUsedAt = c.now()
-	if c.rec != nil {
-		c.sinceNs = c.rec.core.nowNs()
-	}
 }
 
 // IsExpired reports whether the connection is older than maxLifetime; 0 is no
@@ -248,13 +284,10 @@ func (c *Connection) IsLeaked(leakTimeout time.Duration) bool {
 func (c *Connection) BorrowedFor() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case !c.InUse:
+	if !c.InUse {
 		return 0
-	case c.rec == nil:
-		return time.Since(c.LastUsedAt)
 	}
-	return time.Duration(c.rec.core.nowNs() - c.sinceNs)
+	return c.sinceUse()
 }
 
 // Tag is the number that GetEx or SetTag gave it.
@@ -307,7 +340,7 @@ func (c *Connection) Close() error {
 	if c.step(phaseOwned, phaseOver) {
 		return c.closeOwn()
 	}
-	if c.step(phaseLent, phaseClosed) {
+	if c.claim(phaseClosed) {
 		return c.rec.core.closeByHolder(c)
 	}
 	return nil
@@ -328,19 +361,17 @@ func (c *Connection) closeOwn() error {
 	return nil
 }
 
-// over notes that the borrow has ended, and takes a finalizer back.
-func (c *Connection) over(nowNs int64, keepConn bool) {
+// returned notes when the borrow ended.
+func (c *Connection) returned(nowNs int64) {
 	used := c.rec.core.timeOf(nowNs)
 	c.mu.Lock()
-	c.InUse = false
-	c.sinceNs = nowNs
 	c.LastUsedAt = used
-	if !keepConn {
-		c.Conn = nil
-	}
-	if c.borrow != nil && c.borrow.finalizes {
-		c.borrow.finalizes = false
-		runtime.SetFinalizer(c, nil)
-	}
+	c.mu.Unlock()
+}
+
+// noConn takes the connection away.
+func (c *Connection) noConn() {
+	c.mu.Lock()
+	c.Conn = nil
 	c.mu.Unlock()
 }

@@ -95,7 +95,8 @@ func (c *core) open(config libConfig) error {
 // nobody will give back what is still out.
 func (c *core) free() {
 	for _, lease := range c.lib.leases() {
-		c.lib.release(lease, ncpFlagDiscard, libQueue{})
+		var r released
+		c.lib.release(&r, lease, ncpFlagDiscard, libQueue{})
 	}
 	c.lib.free()
 	proc.drain()
@@ -198,6 +199,14 @@ func (c *core) timeOf(ns int64) time.Time {
 		return time.Unix(0, ns)
 	}
 	return timeOfMonotonic(ns)
+}
+
+// since is how long ago that was; a few milliseconds coarse.
+func (c *core) since(at time.Time) time.Duration {
+	if d := c.timeOf(c.nowNs()).Sub(at); d > 0 {
+		return d
+	}
+	return 0
 }
 
 // A timeBase ties the monotonic clock to the time of day.

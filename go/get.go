@@ -25,12 +25,13 @@ func (c *core) get(ctx context.Context, w want) (*Connection, error) {
 	if deadline, ok := ctx.Deadline(); ok && c.clock == nil {
 		w.timeoutMs = c.limit(w.timeoutMs, deadline)
 	}
-	a := c.lib.acquire(c.queue, w.protocol, w.ip, w.timeoutMs, w.tag,
-		w.flags|ncpFlagTake)
+	w.flags |= ncpFlagTake
+	var a answer
+	c.lib.acquire(&a, c.queue, &w)
 	if a.kind == ncpEventConn {
-		return c.lend(&a, w.tag)
+		return c.lend(new(Connection), &a, w.tag)
 	}
-	return c.follow(ctx, a, w.tag)
+	return c.follow(ctx, &a, w.tag)
 }
 
 // refuse counts a get whose context was over before it began.
@@ -64,67 +65,70 @@ func (c *core) limit(timeoutMs int64, deadline time.Time) int64 {
 }
 
 // follow takes a get from answer to answer until there is a connection or an
-// error.
-func (c *core) follow(ctx context.Context, a answer, tag uint64) (*Connection,
+// error. The object of the borrow is made before the wait: who is woken then is
+// in the way of all who wait behind him.
+func (c *core) follow(ctx context.Context, a *answer, tag uint64) (*Connection,
 	error) {
+	conn := new(Connection)
 	for {
-		switch {
-		case a.kind == ncpEventPending:
-			var err error
-			if a, err = c.standInLine(ctx, &a); err != nil {
-				return nil, err
-			}
-		case a.kind == ncpEventConn:
-			return c.lend(&a, tag)
-		case a.kind == ncpEventCheck:
-			a = c.lib.checked(a.lease, c.checkForBorrow(&a))
-		case a.kind == ncpEventBorrow:
-			var err error
-			if a, err = c.runBorrowHooks(a); err != nil {
-				return nil, err
-			}
+		var err error
+		switch a.kind {
+		case ncpEventPending:
+			err = c.standInLine(ctx, a)
+		case ncpEventConn:
+			return c.lend(conn, a, tag)
+		case ncpEventCheck:
+			*a = c.lib.checked(a.lease, c.checkForBorrow(a))
+		case ncpEventBorrow:
+			err = c.runBorrowHooks(a)
 		default:
-			return nil, c.failure(&a)
+			err = c.failure(a)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 }
 
 // standInLine waits until the ticket is decided or the context ends; exactly
 // one of the two happens.
-func (c *core) standInLine(ctx context.Context, pending *answer) (a answer,
-	err error) {
+func (c *core) standInLine(ctx context.Context, a *answer) error {
 	w := waiters.Get().(*waiter)
-	line.stand(c.lib, pending.name, w)
-	if pending.ready != 0 {
+	w.place = place{c.lib, a.name}
+	line.stand(w)
+	if a.flag != 0 {
 		proc.drain() // a dial may have been asked for
 	}
-	done := ctx.Done()
-	if done == nil {
-		a = <-w.ch // cheaper than select
-	} else {
-		select {
-		case a = <-w.ch:
-		case <-done:
-			a, err = c.giveUp(ctx, pending.name, w)
-		}
+	if done := ctx.Done(); done == nil {
+		<-w.decided // cheaper than select
+	} else if err := c.waitUntil(ctx, done, w); err != nil {
+		return err
 	}
+	*a = w.answer
 	waiters.Put(w)
-	return a, err
+	return nil
 }
 
-// giveUp leaves the line, unless the ticket was decided before that.
-func (c *core) giveUp(ctx context.Context, ticket uint64, w *waiter) (a answer,
-	err error) {
-	err = ctx.Err()
+// waitUntil waits for the decision until the context ends.
+func (c *core) waitUntil(ctx context.Context, done <-chan struct{},
+	w *waiter) error {
+	select {
+	case <-w.decided:
+		return nil
+	case <-done:
+	}
+	err := ctx.Err()
 	status := ncpEcanceled
 	if err == context.DeadlineExceeded {
 		status, err = ncpEtimeout, ErrGetConnectionTimeout
 	}
-	if c.lib.abandon(ticket, status) != ncpOk {
-		return <-w.ch, nil
+	if c.lib.abandon(w.place.ticket, status) != ncpOk {
+		<-w.decided // before that
+		return nil
 	}
-	line.leave(c.lib, ticket)
-	return a, err
+	line.leave(w.place)
+	waiters.Put(w)
+	return err
 }
 
 // failure is the error of a get that failed. The user's own come back as the
@@ -150,7 +154,7 @@ func (c *core) failure(a *answer) error {
 func claim(handle uint64) *record {
 	rec := records.get(handle)
 	if rec != nil {
-		rec.leaseNow.Load() // pairs with the store of whoever gave it back
+		rec.relay.takeOver()
 		rec.state.CompareAndSwap(recordIdle, recordLent)
 	}
 	return rec
@@ -158,45 +162,40 @@ func claim(handle uint64) *record {
 
 // tooLate gives a lease back whose connection was taken away.
 func (c *core) tooLate(lease uint64) error {
-	c.lib.release(lease, 0, libQueue{})
+	var r released
+	c.lib.release(&r, lease, 0, libQueue{})
 	if c.closed.Load() {
 		return ErrPoolClosed
 	}
 	return ErrConnectionLeaked
 }
 
-// lend makes the object of a borrow.
-func (c *core) lend(a *answer, tag uint64) (*Connection, error) {
+// lend fills the object of a borrow, which is new.
+func (c *core) lend(conn *Connection, a *answer, tag uint64) (*Connection, error) {
 	rec := records.get(a.name)
 	if rec == nil {
 		return nil, c.tooLate(a.lease)
 	}
-	rec.leaseNow.Load() // pairs with the store of whoever gave it back
-	if a.reused != 0 {
+	rec.relay.takeOver()
+	if a.flag != 0 {
 		rec.reuses++
 	}
-	nowNs := a.nowNs
-	if nowNs == 0 || c.clock != nil {
-		nowNs = c.nowNs()
-	}
+	c.mark(rec, a.number)
 	l := rec.link.Load()
-	conn := &Connection{
-		ID:         rec.id,
-		Conn:       l.conn,
-		Protocol:   l.protocol,
-		IPVersion:  l.ip,
-		CreatedAt:  l.createdAt,
-		LastUsedAt: c.timeOf(nowNs),
-		IsHealthy:  true,
-		InUse:      true,
-		ReuseCount: rec.reuses,
-		phase:      phaseLent,
-		rec:        rec,
-		lease:      a.lease,
-		sinceNs:    nowNs,
-	}
-	if checkedNs := rec.checkedNs.Load(); checkedNs != 0 {
-		conn.LastHealthCheckAt = c.timeOf(checkedNs)
+	conn.ID = rec.id
+	conn.Conn = l.conn
+	conn.Protocol = l.protocol
+	conn.IPVersion = l.ip
+	conn.CreatedAt = l.createdAt
+	conn.LastUsedAt = rec.tick.at
+	conn.IsHealthy = true
+	conn.InUse = true
+	conn.ReuseCount = rec.reuses
+	conn.phase = phaseLent
+	conn.rec = rec
+	conn.lease = a.lease
+	if checked := rec.checked.Load(); checked != nil {
+		conn.LastHealthCheckAt = *checked
 	}
 	if tag != 0 {
 		conn.borrow = &borrow{tag: tag}
@@ -204,11 +203,22 @@ func (c *core) lend(a *answer, tag uint64) (*Connection, error) {
 	if c.config.CaptureStacks {
 		conn.captureStack()
 	}
-	rec.leaseNow.Store(conn)
+	rec.lastLease.Store(conn)
 	if c.closed.Load() {
 		c.lentWhileClosing(conn)
 	}
 	return conn, nil
+}
+
+// mark notes when a record is lent: `nowNs` of the clock that C has, or 0. Many
+// borrows are within one tick of it.
+func (c *core) mark(rec *record, nowNs int64) {
+	if nowNs == 0 || c.clock != nil {
+		nowNs = c.nowNs()
+	}
+	if nowNs != rec.tick.ns || rec.tick.at.IsZero() {
+		rec.tick = moment{nowNs, c.timeOf(nowNs)}
+	}
 }
 
 // lentWhileClosing tells Close, which may wait for it to be closed, that it is

@@ -37,13 +37,14 @@ func rethrow(err error) {
 }
 
 // runBorrowHooks calls the hooks of a borrow on the goroutine of Get.
-func (c *core) runBorrowHooks(a answer) (answer, error) {
+func (c *core) runBorrowHooks(a *answer) error {
+	lease := a.lease
 	rec := claim(a.name)
 	if rec == nil {
-		return a, c.tooLate(a.lease)
+		return c.tooLate(lease)
 	}
 	refuse := func(error) {
-		c.lib.checked(a.lease, false)
+		c.lib.checked(lease, false)
 		proc.drain()
 	}
 	err := guard(func() error {
@@ -56,11 +57,12 @@ func (c *core) runBorrowHooks(a answer) (answer, error) {
 		return nil
 	}, refuse)
 	if err == nil {
-		return c.lib.checked(a.lease, true), nil
+		*a = c.lib.checked(lease, true)
+		return nil
 	}
 	refuse(err)
 	rethrow(err)
-	return a, err
+	return err
 }
 
 // runReturnHooks calls the hooks of a return on the goroutine of Put.
@@ -137,7 +139,7 @@ func (c *core) closeRecord(rec *record, reason CloseReason) {
 // markTaken tells the borrower's object that the connection was taken away.
 func (rec *record) markTaken(reason CloseReason) {
 	rec.taken.Store(true)
-	conn := rec.leaseNow.Load()
+	conn := rec.holder()
 	if conn == nil {
 		return
 	}
@@ -202,16 +204,16 @@ func (c *core) keepEvicted(rec *record) {
 // noteLeak fills in what the borrower's object says. From then on the garbage
 // collector may tell that nobody has that any more; the record remembers.
 func (rec *record) noteLeak(lease uint64, leak *Leak) {
-	conn := rec.leaseNow.Load()
+	conn := rec.lastLease.Load()
 	if conn != nil && conn.lease == lease {
-		rec.leak.Store(&leakNote{lease, conn.borrowedNs(), conn.Tag(), conn.Stack()})
+		rec.leak.Store(&leakNote{lease, conn.borrowedAt(), conn.Tag(), conn.Stack()})
 		conn.mu.Lock()
 		conn.LeakDetected = true
 		conn.mu.Unlock()
 		conn.watchForLoss()
 	}
 	if note := rec.leak.Load(); note != nil && note.lease == lease {
-		leak.Held = time.Duration(rec.core.nowNs() - note.sinceNs)
+		leak.Held = rec.core.since(note.at)
 		leak.Tag = note.tag
 		leak.Stack = note.stack
 	}
@@ -219,16 +221,16 @@ func (rec *record) noteLeak(lease uint64, leak *Leak) {
 
 // A leakNote is what is known of a leaked lease.
 type leakNote struct {
-	lease   uint64
-	sinceNs int64
-	tag     uint64
-	stack   string
+	lease uint64
+	at    time.Time
+	tag   uint64
+	stack string
 }
 
-func (c *Connection) borrowedNs() int64 {
+func (c *Connection) borrowedAt() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sinceNs
+	return c.LastUsedAt
 }
 
 // captureStack keeps the stack of the borrower, from the caller of Get on.

@@ -57,7 +57,7 @@ func (c *core) leaseInfo(lease uint64) (info LeaseInfo, ok bool) {
 		LeakDetected: ask(ncpInfoLeakDetected) != 0,
 	}
 	if rec := records.get(uint64(ask(ncpInfoHandle))); rec != nil {
-		if conn := rec.leaseNow.Load(); conn != nil && conn.lease == lease {
+		if conn := rec.lastLease.Load(); conn != nil && conn.lease == lease {
 			info.Stack = conn.Stack()
 		}
 	}

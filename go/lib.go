@@ -44,13 +44,10 @@ type event struct {
 type answer struct {
 	status int32
 	kind   int16
-	reused int16
+	flag   int16 // of CONN: it is reused; of PENDING: the queue has events
 	lease  uint64
 	name   uint64 // of PENDING the ticket, else the handle
-	number int64  // of a failure the code, else milliseconds
-	nowNs  int64  // for CONN
-	ready  int64  // for PENDING: 1 when the queue has events
-	_      [2]int64
+	number int64  // of CONN when, or 0; of a failure the code; else milliseconds
 }
 
 // A released is what giving back says: the status of the put, the time, and at
@@ -69,19 +66,32 @@ type released struct {
 	whole       int32
 }
 
-// event is the event that came with a release.
-func (r *released) event() event {
-	if r.whole != 0 {
-		return takeWholeEvent(r.number)
+// decides says whether the event that came is what a ticket came to.
+func (r *released) decides() bool {
+	switch r.kind {
+	case ncpEventConn, ncpEventReady, ncpEventBorrow:
+		return true
 	}
-	ev := event{kind: int32(r.kind), pool: r.pool, ticket: r.ticket,
-		lease: r.lease, handle: r.handle, reused: int32(r.reused)}
+	return r.kind == ncpEventCheck && r.whole == 0
+}
+
+// answer is what the ticket came to.
+func (r *released) answer() answer {
+	return answer{status: r.eventStatus, kind: r.kind, flag: r.reused,
+		lease: r.lease, name: r.handle, number: r.number}
+}
+
+// event is any other event that came with a release.
+func (r *released) event() *event {
+	if r.whole != 0 {
+		ev := takeWholeEvent(r.number)
+		return &ev
+	}
+	ev := &event{kind: int32(r.kind), pool: r.pool, ticket: r.ticket,
+		lease: r.lease, handle: r.handle}
 	if r.kind == ncpEventClose {
 		ev.reason = r.eventStatus
-		return ev
 	}
-	ev.status = r.eventStatus
-	ev.code, ev.timeoutMs = r.number, r.number
 	return ev
 }
 

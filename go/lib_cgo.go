@@ -32,22 +32,10 @@ func (q libQueue) c() *C.ncp_queue   { return (*C.ncp_queue)(q.ptr) }
 func (c libConfig) c() *C.ncp_config { return (*C.ncp_config)(c.ptr) }
 func (c libClock) c() *C.uint64_t    { return (*C.uint64_t)(c.ptr) }
 
-// ---------------------------------------------------------------- the fast path
+// -------------------------------------------------------------- beside get and put
 
 func (p libPool) number() C.uintptr_t  { return C.uintptr_t(uintptr(p.ptr)) }
 func (q libQueue) number() C.uintptr_t { return C.uintptr_t(uintptr(q.ptr)) }
-
-func (p libPool) acquire(queue libQueue, protocol Protocol, ip IPVersion,
-	timeoutMs int64, tag uint64, flags int) answer {
-	a := C.ncpgo_acquire(p.number(), queue.number(), C.int(protocol), C.int(ip),
-		C.int64_t(timeoutMs), C.uint64_t(tag), C.int(flags))
-	return *(*answer)(unsafe.Pointer(&a))
-}
-
-func (p libPool) release(lease uint64, flags int, queue libQueue) released {
-	r := C.ncpgo_release(p.number(), C.uint64_t(lease), C.int(flags), queue.number())
-	return *(*released)(unsafe.Pointer(&r))
-}
 
 // refuse counts a get that ended before it began.
 func (p libPool) refuse(status int) { C.ncp_pool_refuse(p.c(), C.int(status)) }

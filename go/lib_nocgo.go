@@ -15,15 +15,9 @@ const cgoEnabled = false
 // file is ever called.
 var absent = func(unsafe.Pointer) { panic(ErrCgoDisabled) }
 
-func (p libPool) acquire(_ libQueue, _ Protocol, _ IPVersion, _ int64, _ uint64, _ int) (r answer) {
-	absent(p.ptr)
-	return
-}
+func (p libPool) acquire(_ *answer, _ libQueue, _ *want) { absent(p.ptr) }
 
-func (p libPool) release(_ uint64, _ int, _ libQueue) (r released) {
-	absent(p.ptr)
-	return
-}
+func (p libPool) release(_ *released, _ uint64, _ int, _ libQueue) { absent(p.ptr) }
 
 func (p libPool) refuse(_ int) { absent(p.ptr) }
 func (p libPool) keeps(_ uint64) (r bool) {

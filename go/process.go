@@ -182,11 +182,11 @@ func (p *process) handleOne(ev *event) {
 func (p *process) handle(ev *event) {
 	switch ev.kind {
 	case ncpEventConn, ncpEventReady, ncpEventBorrow:
-		line.deliver(ev)
+		line.deliverEvent(ev)
 		return
 	case ncpEventCheck:
 		if ev.ticket != 0 {
-			line.deliver(ev)
+			line.deliverEvent(ev)
 			return
 		}
 	case ncpEventClose:

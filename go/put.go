@@ -12,12 +12,13 @@ func (c *core) put(conn *Connection) error {
 	if conn == nil || conn.rec == nil || conn.rec.core != c {
 		return ErrInvalidConnection
 	}
-	if !conn.step(phaseLent, phaseOver) {
+	if !conn.claim(phaseOver) {
 		return conn.putAgain()
 	}
 	flags := 0
 	if !conn.rec.taken.Load() {
 		if c.returnHooks && c.lib.keeps(conn.lease) {
+			c.notIdle(conn.rec)
 			if err := c.runReturnHooks(conn); err != nil {
 				return c.endLease(conn, ncpFlagHook, err)
 			}
@@ -27,6 +28,15 @@ func (c *core) put(conn *Connection) error {
 		}
 	}
 	return c.endLease(conn, flags, nil)
+}
+
+// notIdle tells Close, which may be called by the hooks that follow, that it
+// cannot wait for a connection.
+func (c *core) notIdle(rec *record) {
+	rec.state.CompareAndSwap(recordIdle, recordLent)
+	if c.closed.Load() {
+		c.broadcast()
+	}
 }
 
 // putAgain answers a Put of a borrow that has ended. After Close one is welcome.
@@ -42,7 +52,7 @@ func (c *core) discard(conn *Connection) error {
 	if conn == nil || conn.rec == nil || conn.rec.core != c {
 		return ErrInvalidConnection
 	}
-	if !conn.step(phaseLent, phaseOver) {
+	if !conn.claim(phaseOver) {
 		return conn.putAgain()
 	}
 	return c.endLease(conn, ncpFlagDiscard, nil)
@@ -55,24 +65,27 @@ func (c *core) endLease(conn *Connection, flags int, err error) error {
 	if rec.state.Load() == recordLent {
 		rec.state.CompareAndSwap(recordLent, recordIdle)
 	}
-	rec.leaseNow.Store(nil) // pairs with the load of whoever is lent it next
-	r := c.lib.release(conn.lease, flags, c.queue)
-	nowNs := r.nowNs
+	borrowedNs := rec.tick.ns
+	rec.relay.handOver()
+	var r released
+	c.lib.release(&r, conn.lease, flags, c.queue)
 	if c.clock != nil {
-		nowNs = c.nowNs()
+		r.nowNs = c.nowNs()
 	}
-	conn.over(nowNs, true)
-	closeErr := c.afterRelease(&r, rec)
+	if r.nowNs != borrowedNs { // else it is what the object says already
+		conn.returned(r.nowNs)
+	}
+	if r.kind != ncpEventNone {
+		if closeErr := c.afterRelease(&r, rec); err == nil {
+			err = closeErr
+		}
+	}
 	if c.closed.Load() {
 		c.broadcast()
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		rethrow(err)
 		return err
-	case closeErr != nil:
-		rethrow(closeErr)
-		return closeErr
 	}
 	return statusError(int(r.status))
 }
@@ -80,12 +93,13 @@ func (c *core) endLease(conn *Connection, flags int, err error) error {
 // afterRelease handles the event that came with a release. If the connection that
 // was given back is to be closed, it is that which comes, and is done here.
 func (c *core) afterRelease(r *released, rec *record) error {
-	if r.kind == ncpEventNone {
+	if r.decides() {
+		a := r.answer()
+		line.deliver(place{r.pool, r.ticket}, &a)
 		return nil
 	}
 	if r.kind != ncpEventClose || r.handle != rec.handle {
-		ev := r.event()
-		proc.handleOne(&ev)
+		proc.handleOne(r.event())
 		return nil
 	}
 	if records.remove(r.handle) == nil {
@@ -98,9 +112,9 @@ func (c *core) afterRelease(r *released, rec *record) error {
 func (c *core) closeByHolder(conn *Connection) error {
 	rec := conn.rec
 	mine := records.remove(rec.handle) != nil // the CLOSE event finds nothing
-	rec.leaseNow.Store(nil)
 	status := c.lib.closeLease(conn.lease)
-	conn.over(c.nowNs(), false)
+	conn.returned(c.nowNs())
+	conn.noConn()
 	var err error
 	if mine {
 		err = c.closeHere(rec, ReasonDiscarded)
@@ -121,16 +135,17 @@ func (c *core) detach(conn *Connection) (net.Conn, error) {
 	if conn == nil || conn.rec == nil || conn.rec.core != c {
 		return nil, ErrInvalidConnection
 	}
-	if !conn.step(phaseLent, phaseOver) {
+	if !conn.claim(phaseOver) {
 		return nil, ErrInvalidConnection
 	}
 	rec := conn.rec
 	status := c.lib.detach(conn.lease)
-	conn.over(c.nowNs(), status != ncpOk)
+	conn.returned(c.nowNs())
 	proc.drain()
 	if status != ncpOk {
 		return nil, statusError(status)
 	}
+	conn.noConn()
 	records.remove(rec.handle)
 	c.forget(rec)
 	return rec.conn(), nil

@@ -18,16 +18,33 @@ type record struct {
 	state  atomic.Int32
 	taken  atomic.Bool // from its borrower
 
-	checkedNs atomic.Int64 // when it was checked, on the pool's clock; 0 never
-	leaseNow  atomic.Pointer[Connection]
-	leak      atomic.Pointer[leakNote] // of the last lease that leaked
+	checked   atomic.Pointer[time.Time]  // when it was checked last
+	lastLease atomic.Pointer[Connection] // see holder
+	leak      atomic.Pointer[leakNote]   // of the last lease that leaked
 
-	// What only the holder of the lease touches. The store into leaseNow before
-	// the release and the load after the next acquire order it.
+	// What only the holder of the lease touches, between takeOver and handOver.
 	reuses      int64
-	noDeadlines bool // it cannot have any: SetDeadline panics
+	tick        moment // of the last borrow
+	noDeadlines bool   // it cannot have any: SetDeadline panics
 
-	evictionTold bool // guarded by the lock of the core
+	relay        relay // from holder to holder
+	evictionTold bool  // guarded by the lock of the core
+}
+
+// A moment is a time as C counts it and as Go does.
+type moment struct {
+	ns int64
+	at time.Time
+}
+
+// holder is the object of the borrow that is out, if one is and we know it: a
+// borrow that leaked is the garbage collector's to find.
+func (rec *record) holder() *Connection {
+	conn := rec.lastLease.Load()
+	if conn == nil || !conn.isLent() {
+		return nil
+	}
+	return conn
 }
 
 // A link is what a record stands for.
@@ -44,7 +61,7 @@ type link struct {
 // conn is the connection itself.
 func (rec *record) conn() net.Conn { return rec.link.Load().conn }
 
-// States of a record. One that is idle here and has a leaseNow is lent.
+// States of a record. One that is idle here and has a holder is lent.
 const (
 	recordNew int32 = iota // OnCreated is to be called
 	recordIdle
@@ -63,13 +80,17 @@ const (
 	recordGenerations = 1<<30 - 1
 )
 
-type recordChunk [recordChunkSize]struct {
+type recordPlace struct {
 	record     atomic.Pointer[record]
 	generation uint32 // guarded by the table's lock
 }
 
+type recordChunk [recordChunkSize]recordPlace
+
+// A recordTable grows: the chunks stay where they are, and their directory is
+// replaced by one twice as long.
 type recordTable struct {
-	chunks [recordChunks]atomic.Pointer[recordChunk]
+	chunks atomic.Pointer[[]atomic.Pointer[recordChunk]]
 	mu     sync.Mutex
 	free   []uint32 // guarded by mu
 	used   uint32   // guarded by mu
@@ -90,30 +111,60 @@ func (t *recordTable) add(rec *record) bool {
 	} else {
 		return false
 	}
-	chunk := t.chunks[index>>recordChunkBits].Load()
-	if chunk == nil {
-		chunk = new(recordChunk)
-		t.chunks[index>>recordChunkBits].Store(chunk)
-	}
-	place := &chunk[index%recordChunkSize]
+	place := t.placeLocked(index)
 	place.generation = place.generation%recordGenerations + 1
 	rec.handle = uint64(place.generation)<<recordIndexBits | uint64(index)
 	place.record.Store(rec)
 	return true
 }
 
+func (t *recordTable) placeLocked(index uint32) *recordPlace {
+	number := int(index >> recordChunkBits)
+	if directory := t.chunks.Load(); directory == nil || number >= len(*directory) {
+		t.growLocked(directory)
+	}
+	entry := &(*t.chunks.Load())[number]
+	if entry.Load() == nil {
+		entry.Store(new(recordChunk))
+	}
+	return &entry.Load()[index%recordChunkSize]
+}
+
+func (t *recordTable) growLocked(old *[]atomic.Pointer[recordChunk]) {
+	if old == nil {
+		old = new([]atomic.Pointer[recordChunk])
+	}
+	longer := make([]atomic.Pointer[recordChunk], 1+2*len(*old))
+	for i := range *old {
+		longer[i].Store((*old)[i].Load())
+	}
+	t.chunks.Store(&longer)
+}
+
 // get finds a record; nil when it has left.
 func (t *recordTable) get(handle uint64) *record {
-	index := handle & (1<<recordIndexBits - 1)
-	chunk := t.chunks[index>>recordChunkBits].Load()
-	if chunk == nil {
+	place := t.place(handle)
+	if place == nil {
 		return nil
 	}
-	rec := chunk[index%recordChunkSize].record.Load()
+	rec := place.record.Load()
 	if rec == nil || rec.handle != handle {
 		return nil
 	}
 	return rec
+}
+
+func (t *recordTable) place(handle uint64) *recordPlace {
+	index := handle & (1<<recordIndexBits - 1)
+	directory := t.chunks.Load()
+	if directory == nil || index>>recordChunkBits >= uint64(len(*directory)) {
+		return nil
+	}
+	chunk := (*directory)[index>>recordChunkBits].Load()
+	if chunk == nil {
+		return nil
+	}
+	return &chunk[index%recordChunkSize]
 }
 
 // remove takes a record out, once; nil when it has left already.
@@ -124,8 +175,7 @@ func (t *recordTable) remove(handle uint64) *record {
 	if rec == nil {
 		return nil
 	}
-	index := uint32(handle & (1<<recordIndexBits - 1))
-	t.chunks[index>>recordChunkBits].Load()[index%recordChunkSize].record.Store(nil)
-	t.free = append(t.free, index)
+	t.place(handle).record.Store(nil)
+	t.free = append(t.free, uint32(handle&(1<<recordIndexBits-1)))
 	return rec
 }

@@ -18,18 +18,16 @@
 #define NCPGO_CLOCK CLOCK_MONOTONIC
 #endif
 
-/* The answer to acquire, fulfil, fail and checked. Cgo copies such structs three
- * times, and 64 bytes faster than 40. */
+/* The answer to acquire, fulfil, fail and checked. */
 struct ncpgo_answer {
     int32_t status;
     int16_t type;
-    int16_t reused;
+    int16_t flag; /* CONN: whether it is reused; PENDING: whether the queue has
+                     events */
     uint64_t lease;
     uint64_t name;  /* PENDING: the ticket, else the handle */
-    int64_t number; /* of a failure the code, else timeout_ms */
-    int64_t now_ns; /* CONN: ncpgo_now_ns() */
-    int64_t ready;  /* PENDING: whether the queue has events */
-    int64_t spare[2];
+    int64_t number; /* CONN: ncpgo_now_ns(); of a failure the code; else
+                       timeout_ms */
 };
 
 /* What a release says, and the event that came with it, if any. */
@@ -38,11 +36,12 @@ struct ncpgo_released {
     int16_t type; /* of the event; NONE when there is none */
     int16_t reused;
     int64_t now_ns; /* ncpgo_now_ns() */
-    ncp_pool *pool;
+    uintptr_t pool; /* cgo would look at a pointer */
     uint64_t ticket;
     uint64_t lease;
     uint64_t handle;
-    int64_t number;       /* of a failed ticket the code, else timeout_ms */
+    int64_t number;       /* of a failed ticket the code; CONN: now_ns; else
+                             timeout_ms */
     int32_t event_status; /* CLOSE: the reason */
     int32_t whole; /* 1: `number` is the address of the whole event, which
                       ncpgo_take_whole() copies and frees */
@@ -71,34 +70,50 @@ static inline int64_t ncpgo_now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* The number of an answer that is not CONN. */
+static inline int64_t ncpgo_number_of(int status, const ncp_event *event)
+{
+    return status != NCP_OK ? event->code : event->timeout_ms;
+}
+
 static inline struct ncpgo_answer ncpgo_answer_of(int status,
                                                   const ncp_event *event)
 {
     struct ncpgo_answer answer = {
         .status = status,
         .type = (int16_t)event->type,
-        .reused = (int16_t)event->reused,
+        .flag = (int16_t)event->reused,
         .lease = event->lease,
         .name = event->type == NCP_EVENT_PENDING ? event->ticket
                                                  : event->handle,
-        .number = status != NCP_OK ? event->code : event->timeout_ms,
-        .now_ns = event->type == NCP_EVENT_CONN ? ncpgo_now_ns() : 0,
+        .number = event->type == NCP_EVENT_CONN ? ncpgo_now_ns()
+                                                : ncpgo_number_of(status, event),
     };
     return answer;
 }
 
 /* Pools and queues come as numbers where it counts: cgo looks at pointers. */
-static inline struct ncpgo_answer
-ncpgo_acquire(uintptr_t pool, uintptr_t queue, int protocol, int ip,
-              int64_t timeout_ms, uint64_t tag, int flags)
+static inline void ncpgo_acquire(uintptr_t pool, uintptr_t queue, int protocol,
+                                 int ip, int64_t timeout_ms, uint64_t tag,
+                                 int flags, struct ncpgo_answer *answer)
 {
     ncp_event event;
     int status = ncp_pool_acquire((ncp_pool *)pool, (ncp_queue *)queue,
                                   protocol, ip, timeout_ms, tag, flags, &event);
-    struct ncpgo_answer answer = ncpgo_answer_of(status, &event);
 
+    *answer = ncpgo_answer_of(status, &event);
     if (event.type == NCP_EVENT_PENDING)
-        answer.ready = ncp_queue_ready((ncp_queue *)queue);
+        answer->flag = (int16_t)ncp_queue_ready((ncp_queue *)queue);
+}
+
+/* For a Go that would put what a pointer points to on the heap. */
+static inline struct ncpgo_answer
+ncpgo_acquire_copy(uintptr_t pool, uintptr_t queue, int protocol, int ip,
+                   int64_t timeout_ms, uint64_t tag, int flags)
+{
+    struct ncpgo_answer answer;
+
+    ncpgo_acquire(pool, queue, protocol, ip, timeout_ms, tag, flags, &answer);
     return answer;
 }
 
@@ -145,12 +160,13 @@ static inline void ncpgo_carry(struct ncpgo_released *released,
 {
     released->type = (int16_t)event->type;
     released->reused = (int16_t)event->reused;
-    released->pool = event->pool;
+    released->pool = (uintptr_t)event->pool;
     released->ticket = event->ticket;
     released->lease = event->lease;
     released->handle = event->handle;
-    released->number =
-        event->status != NCP_OK ? event->code : event->timeout_ms;
+    released->number = event->type == NCP_EVENT_CONN
+                           ? released->now_ns
+                           : ncpgo_number_of(event->status, event);
     released->event_status =
         event->type == NCP_EVENT_CLOSE ? event->reason : event->status;
 }
@@ -168,25 +184,33 @@ static inline void ncpgo_carry_whole(struct ncpgo_released *released,
     released->whole = 1;
 }
 
-static inline struct ncpgo_released
-ncpgo_release(uintptr_t pool, uint64_t lease, int flags, uintptr_t queue)
+static inline void ncpgo_release(uintptr_t pool, uint64_t lease, int flags,
+                                 uintptr_t queue,
+                                 struct ncpgo_released *released)
 {
-    struct ncpgo_released released;
     ncp_event event;
     int status = NCP_OK;
     int count = ncp_pool_release((ncp_pool *)pool, lease, flags,
                                  (ncp_queue *)queue, &event, 1, &status);
 
-    released.status = status;
-    released.type = NCP_EVENT_NONE;
-    released.whole = 0;
-    released.now_ns = ncpgo_now_ns();
+    released->status = status;
+    released->type = NCP_EVENT_NONE;
+    released->whole = 0;
+    released->now_ns = ncpgo_now_ns();
     if (count == 0)
-        return released;
-    ncpgo_carry(&released, &event);
+        return;
+    ncpgo_carry(released, &event);
     if (event.type == NCP_EVENT_DIAL || event.type == NCP_EVENT_LEAK ||
         (event.type == NCP_EVENT_CHECK && event.ticket == 0))
-        ncpgo_carry_whole(&released, &event);
+        ncpgo_carry_whole(released, &event);
+}
+
+static inline struct ncpgo_released
+ncpgo_release_copy(uintptr_t pool, uint64_t lease, int flags, uintptr_t queue)
+{
+    struct ncpgo_released released;
+
+    ncpgo_release(pool, lease, flags, queue, &released);
     return released;
 }
 

@@ -1,0 +1,23 @@
+//go:build cgo && !go1.24
+
+package netconnpool
+
+// #include "shim.h"
+import "C"
+
+import "unsafe"
+
+// acquire asks for a connection. The answer comes as a copy: a pointer given to
+// C would put it on the heap.
+func (p libPool) acquire(a *answer, queue libQueue, w *want) {
+	copied := C.ncpgo_acquire_copy(p.number(), queue.number(), C.int(w.protocol),
+		C.int(w.ip), C.int64_t(w.timeoutMs), C.uint64_t(w.tag), C.int(w.flags))
+	*a = *(*answer)(unsafe.Pointer(&copied))
+}
+
+// release gives a lease back.
+func (p libPool) release(r *released, lease uint64, flags int, queue libQueue) {
+	copied := C.ncpgo_release_copy(p.number(), C.uint64_t(lease), C.int(flags),
+		queue.number())
+	*r = *(*released)(unsafe.Pointer(&copied))
+}
