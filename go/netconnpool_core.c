@@ -1269,7 +1269,10 @@ void ncp__begin_close_locked(struct ncp__engine *engine, uint32_t index,
 void ncp__engine_begin_close(struct ncp__engine *engine, uint32_t index,
                              int reason, uint64_t now_ns,
                              struct ncp__acts *acts);
-/* The close is done: frees the capacity (if it was not yet) and the slot. */
+/* The close is done: frees the capacity (if it was not yet) and the slot; of one,
+ * or of some that are linked by slot.link. */
+void ncp__engine_closed_some(struct ncp__engine *engine, uint32_t head,
+                             uint64_t now_ns, struct ncp__acts *acts);
 void ncp__engine_closed_one(struct ncp__engine *engine, uint32_t index,
                             uint64_t now_ns, struct ncp__acts *acts);
 /* Takes an owned slot out for good, without a close. */
@@ -2894,14 +2897,19 @@ static uint32_t bucket_of__engine_idle(int protocol, int ip)
     return b;
 }
 
+/* Only the holder of the engine's lock writes what these change. */
 static void set_bit(_Atomic uint64_t *mask, uint64_t bit)
 {
-    atomic_fetch_or_explicit(mask, bit, memory_order_relaxed);
+    uint64_t old = atomic_load_explicit(mask, memory_order_relaxed);
+
+    atomic_store_explicit(mask, old | bit, memory_order_relaxed);
 }
 
 static void clear_bit(_Atomic uint64_t *mask, uint64_t bit)
 {
-    atomic_fetch_and_explicit(mask, ~bit, memory_order_relaxed);
+    uint64_t old = atomic_load_explicit(mask, memory_order_relaxed);
+
+    atomic_store_explicit(mask, old & ~bit, memory_order_relaxed);
 }
 
 void ncp__idle_join(struct ncp__idle *idle, uint32_t index)
@@ -2930,7 +2938,8 @@ void ncp__idle_leave(struct ncp__idle *idle, uint32_t index)
 
     if (idle->store == NCP_STORE_LOCK)
         ncp__list_leave(idle, index);
-    clear_bit(&chunk->idle, bit);
+    if ((atomic_load_explicit(&chunk->idle, memory_order_relaxed) & bit) != 0)
+        atomic_fetch_and_explicit(&chunk->idle, ~bit, memory_order_relaxed);
     clear_bit(&chunk->open, bit);
     clear_bit(&chunk->tcp, bit);
     clear_bit(&chunk->udp, bit);
@@ -3043,6 +3052,9 @@ uint64_t ncp__idle_sweep(struct ncp__idle *idle, uint32_t chunk)
         if (ncp__idle_claim(idle, index))
             swept |= ncp__bit_of(index);
     }
+    /* They leave: once for all of them. */
+    atomic_fetch_and_explicit(&ncp__chunk_at(idle->slots, chunk)->idle, ~swept,
+                              memory_order_relaxed);
     return swept;
 }
 
@@ -3911,16 +3923,28 @@ void ncp__engine_begin_close(struct ncp__engine *engine, uint32_t index,
     ncp__engine_unlock(engine);
 }
 
+void ncp__engine_closed_some(struct ncp__engine *engine, uint32_t head,
+                             uint64_t now_ns, struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    while (head != NCP__NO_SLOT) {
+        uint32_t next = ncp__engine_slot(engine, head)->link;
+        if (engine->limits.close_first)
+            engine->closing--;
+        ncp__slots_release(&engine->slots, head);
+        head = next;
+    }
+    if (!ncp__engine_closed(engine))
+        ncp__serve_locked(engine, now_ns, acts);
+    ncp__engine_unlock(engine);
+    acts->signal = true;
+}
+
 void ncp__engine_closed_one(struct ncp__engine *engine, uint32_t index,
                             uint64_t now_ns, struct ncp__acts *acts)
 {
-    ncp__engine_lock(engine);
-    if (engine->limits.close_first)
-        engine->closing--;
-    ncp__slots_release(&engine->slots, index);
-    ncp__serve_locked(engine, now_ns, acts);
-    ncp__engine_unlock(engine);
-    acts->signal = true;
+    ncp__engine_slot(engine, index)->link = NCP__NO_SLOT;
+    ncp__engine_closed_some(engine, index, now_ns, acts);
 }
 
 void ncp__engine_detach(struct ncp__engine *engine, uint32_t index,
@@ -4777,7 +4801,8 @@ void ncp__park(atomic_uint *word, unsigned expected, uint64_t deadline_ns)
         return;
     struct timespec at = slice_end(deadline_ns - now);
     pthread_mutex_lock(&buckets[i].lock);
-    if (atomic_load_explicit(word, memory_order_acquire) == expected)
+    /* Seq_cst, as a futex would be: after what the caller has announced. */
+    if (atomic_load_explicit(word, memory_order_seq_cst) == expected)
         pthread_cond_timedwait(&buckets[i].changed, &buckets[i].lock, &at);
     pthread_mutex_unlock(&buckets[i].lock);
 }
@@ -5203,7 +5228,7 @@ void ncp__waiter_poke(struct ncp__waiter *waiter)
     /* Seq_cst: pairs with the announcement. */
     if (atomic_compare_exchange_strong_explicit(
             &waiter->state, &parked, NCP__WAITING, memory_order_seq_cst,
-            memory_order_relaxed))
+            memory_order_seq_cst))
         ncp__unpark(&waiter->state);
 }
 
@@ -6259,7 +6284,27 @@ static bool close_elsewhere(const ncp_pool *pool)
             pool->config.conn[NCP_CALLBACK_ON_CLOSE] != NULL);
 }
 
-static int close_one(ncp_pool *pool, uint32_t index, struct ncp__acts *acts)
+/* Slots whose connections are closed, linked by slot.link. */
+struct closed {
+    uint32_t head;
+    uint32_t count;
+};
+
+/* How many closes of a closed pool may wait for the engine to hear of them. */
+enum { CLOSED_AT_ONCE = 64 };
+
+static void tell_closed(ncp_pool *pool, struct closed *closed,
+                        struct ncp__acts *acts)
+{
+    struct ncp__engine *engine = &pool->engine;
+
+    if (closed->count != 0)
+        ncp__engine_closed_some(engine, closed->head, ncp__engine_now(engine),
+                                acts);
+    *closed = (struct closed){NCP__NO_SLOT, 0};
+}
+
+static int close_one(ncp_pool *pool, uint32_t index, struct closed *closed)
 {
     struct ncp_conn conn = {pool, ncp__engine_slot(&pool->engine, index),
                             index};
@@ -6273,22 +6318,29 @@ static int close_one(ncp_pool *pool, uint32_t index, struct ncp__acts *acts)
         return NCP_OK;
     }
     int rc = ncp__conn_close(&conn, conn.slot->reason);
-    ncp__engine_closed_one(&pool->engine, index, ncp__engine_now(&pool->engine),
-                           acts);
+    conn.slot->link = closed->head;
+    closed->head = index;
+    closed->count++;
     return rc;
 }
 
 static int close_all(ncp_pool *pool, struct ncp__acts *acts, uint32_t mine)
 {
+    struct closed closed = {NCP__NO_SLOT, 0};
     int status = NCP_OK;
     uint32_t index;
 
     while ((index = pop(pool, &acts->close_head)) != NCP__NO_SLOT) {
-        int rc = close_one(pool, index, acts);
+        int rc = close_one(pool, index, &closed);
         if (status == NCP_OK && (mine == NCP__NO_SLOT || mine == index))
             status = rc;
         mine = mine == index ? NCP__MAX_SLOTS : mine; /* once */
+        if (closed.count == CLOSED_AT_ONCE ||
+            !ncp__engine_closed(
+                &pool->engine)) /* somebody may want the place */
+            tell_closed(pool, &closed, acts);
     }
+    tell_closed(pool, &closed, acts);
     return status;
 }
 
@@ -11018,13 +11070,15 @@ static void pause_before_dial(ncp_pool *pool, const struct ncp__waiter *waiter)
                             ? waiter->not_before_ns
                             : waiter->deadline_ns;
 
+    atomic_fetch_add_explicit(&engine->signal_waiters, 1, memory_order_seq_cst);
     for (;;) {
         unsigned seen =
             atomic_load_explicit(&engine->signal, memory_order_seq_cst);
         if (ncp__engine_now(engine) >= until_ns || ncp__engine_closed(engine))
-            return;
+            break;
         ncp__pool_park(pool, &engine->signal, seen, until_ns);
     }
+    atomic_fetch_sub_explicit(&engine->signal_waiters, 1, memory_order_seq_cst);
 }
 
 static void end_reservation(ncp_pool *pool, uint32_t index, uint64_t now_ns)
@@ -12577,8 +12631,10 @@ static uint64_t tick(ncp_pool *pool, uint64_t now_ns)
 
     if (!atomic_load_explicit(&pool->ticks, memory_order_relaxed))
         return NCP__NEVER;
-    if (now_ns >= pool->tick_since_ns + TICK_NS) {
-        bool used = order != pool->tick_order;
+    bool used = order != pool->tick_order;
+    bool begins = used && atomic_load_explicit(&engine->tick_ns,
+                                               memory_order_relaxed) == 0;
+    if (begins || now_ns >= pool->tick_since_ns + TICK_NS) {
         pool->tick_order = order;
         pool->tick_since_ns = now_ns;
         atomic_store_explicit(&engine->tick_ns, used ? now_ns : 0,
@@ -14116,7 +14172,7 @@ void ncp__upkeep_plan(ncp_pool *pool, uint64_t now_ns)
 
 uint64_t ncp__upkeep_due(const ncp_pool *pool)
 {
-    if (atomic_load_explicit(&pool->keeping, memory_order_acquire))
+    if (atomic_load_explicit(&pool->keeping, memory_order_seq_cst))
         return NCP__NEVER; /* somebody is at it */
     if (pool->engine.clock == NULL)
         return atomic_load_explicit(&pool->due_ns, memory_order_seq_cst);

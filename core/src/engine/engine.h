@@ -384,7 +384,10 @@ void ncp__begin_close_locked(struct ncp__engine *engine, uint32_t index,
 void ncp__engine_begin_close(struct ncp__engine *engine, uint32_t index,
                              int reason, uint64_t now_ns,
                              struct ncp__acts *acts);
-/* The close is done: frees the capacity (if it was not yet) and the slot. */
+/* The close is done: frees the capacity (if it was not yet) and the slot; of one,
+ * or of some that are linked by slot.link. */
+void ncp__engine_closed_some(struct ncp__engine *engine, uint32_t head,
+                             uint64_t now_ns, struct ncp__acts *acts);
 void ncp__engine_closed_one(struct ncp__engine *engine, uint32_t index,
                             uint64_t now_ns, struct ncp__acts *acts);
 /* Takes an owned slot out for good, without a close. */

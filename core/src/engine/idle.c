@@ -118,14 +118,19 @@ static uint32_t bucket_of(int protocol, int ip)
     return b;
 }
 
+/* Only the holder of the engine's lock writes what these change. */
 static void set_bit(_Atomic uint64_t *mask, uint64_t bit)
 {
-    atomic_fetch_or_explicit(mask, bit, memory_order_relaxed);
+    uint64_t old = atomic_load_explicit(mask, memory_order_relaxed);
+
+    atomic_store_explicit(mask, old | bit, memory_order_relaxed);
 }
 
 static void clear_bit(_Atomic uint64_t *mask, uint64_t bit)
 {
-    atomic_fetch_and_explicit(mask, ~bit, memory_order_relaxed);
+    uint64_t old = atomic_load_explicit(mask, memory_order_relaxed);
+
+    atomic_store_explicit(mask, old & ~bit, memory_order_relaxed);
 }
 
 void ncp__idle_join(struct ncp__idle *idle, uint32_t index)
@@ -154,7 +159,8 @@ void ncp__idle_leave(struct ncp__idle *idle, uint32_t index)
 
     if (idle->store == NCP_STORE_LOCK)
         ncp__list_leave(idle, index);
-    clear_bit(&chunk->idle, bit);
+    if ((atomic_load_explicit(&chunk->idle, memory_order_relaxed) & bit) != 0)
+        atomic_fetch_and_explicit(&chunk->idle, ~bit, memory_order_relaxed);
     clear_bit(&chunk->open, bit);
     clear_bit(&chunk->tcp, bit);
     clear_bit(&chunk->udp, bit);
@@ -267,6 +273,9 @@ uint64_t ncp__idle_sweep(struct ncp__idle *idle, uint32_t chunk)
         if (ncp__idle_claim(idle, index))
             swept |= ncp__bit_of(index);
     }
+    /* They leave: once for all of them. */
+    atomic_fetch_and_explicit(&ncp__chunk_at(idle->slots, chunk)->idle, ~swept,
+                              memory_order_relaxed);
     return swept;
 }
 

@@ -73,16 +73,28 @@ void ncp__engine_begin_close(struct ncp__engine *engine, uint32_t index,
     ncp__engine_unlock(engine);
 }
 
+void ncp__engine_closed_some(struct ncp__engine *engine, uint32_t head,
+                             uint64_t now_ns, struct ncp__acts *acts)
+{
+    ncp__engine_lock(engine);
+    while (head != NCP__NO_SLOT) {
+        uint32_t next = ncp__engine_slot(engine, head)->link;
+        if (engine->limits.close_first)
+            engine->closing--;
+        ncp__slots_release(&engine->slots, head);
+        head = next;
+    }
+    if (!ncp__engine_closed(engine))
+        ncp__serve_locked(engine, now_ns, acts);
+    ncp__engine_unlock(engine);
+    acts->signal = true;
+}
+
 void ncp__engine_closed_one(struct ncp__engine *engine, uint32_t index,
                             uint64_t now_ns, struct ncp__acts *acts)
 {
-    ncp__engine_lock(engine);
-    if (engine->limits.close_first)
-        engine->closing--;
-    ncp__slots_release(&engine->slots, index);
-    ncp__serve_locked(engine, now_ns, acts);
-    ncp__engine_unlock(engine);
-    acts->signal = true;
+    ncp__engine_slot(engine, index)->link = NCP__NO_SLOT;
+    ncp__engine_closed_some(engine, index, now_ns, acts);
 }
 
 void ncp__engine_detach(struct ncp__engine *engine, uint32_t index,

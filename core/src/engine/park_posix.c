@@ -45,7 +45,8 @@ void ncp__park(atomic_uint *word, unsigned expected, uint64_t deadline_ns)
         return;
     struct timespec at = slice_end(deadline_ns - now);
     pthread_mutex_lock(&buckets[i].lock);
-    if (atomic_load_explicit(word, memory_order_acquire) == expected)
+    /* Seq_cst, as a futex would be: after what the caller has announced. */
+    if (atomic_load_explicit(word, memory_order_seq_cst) == expected)
         pthread_cond_timedwait(&buckets[i].changed, &buckets[i].lock, &at);
     pthread_mutex_unlock(&buckets[i].lock);
 }

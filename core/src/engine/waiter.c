@@ -18,7 +18,7 @@ void ncp__waiter_poke(struct ncp__waiter *waiter)
     /* Seq_cst: pairs with the announcement. */
     if (atomic_compare_exchange_strong_explicit(
             &waiter->state, &parked, NCP__WAITING, memory_order_seq_cst,
-            memory_order_relaxed))
+            memory_order_seq_cst))
         ncp__unpark(&waiter->state);
 }
 

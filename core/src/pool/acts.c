@@ -37,7 +37,27 @@ static bool close_elsewhere(const ncp_pool *pool)
             pool->config.conn[NCP_CALLBACK_ON_CLOSE] != NULL);
 }
 
-static int close_one(ncp_pool *pool, uint32_t index, struct ncp__acts *acts)
+/* Slots whose connections are closed, linked by slot.link. */
+struct closed {
+    uint32_t head;
+    uint32_t count;
+};
+
+/* How many closes of a closed pool may wait for the engine to hear of them. */
+enum { CLOSED_AT_ONCE = 64 };
+
+static void tell_closed(ncp_pool *pool, struct closed *closed,
+                        struct ncp__acts *acts)
+{
+    struct ncp__engine *engine = &pool->engine;
+
+    if (closed->count != 0)
+        ncp__engine_closed_some(engine, closed->head, ncp__engine_now(engine),
+                                acts);
+    *closed = (struct closed){NCP__NO_SLOT, 0};
+}
+
+static int close_one(ncp_pool *pool, uint32_t index, struct closed *closed)
 {
     struct ncp_conn conn = {pool, ncp__engine_slot(&pool->engine, index),
                             index};
@@ -51,22 +71,29 @@ static int close_one(ncp_pool *pool, uint32_t index, struct ncp__acts *acts)
         return NCP_OK;
     }
     int rc = ncp__conn_close(&conn, conn.slot->reason);
-    ncp__engine_closed_one(&pool->engine, index, ncp__engine_now(&pool->engine),
-                           acts);
+    conn.slot->link = closed->head;
+    closed->head = index;
+    closed->count++;
     return rc;
 }
 
 static int close_all(ncp_pool *pool, struct ncp__acts *acts, uint32_t mine)
 {
+    struct closed closed = {NCP__NO_SLOT, 0};
     int status = NCP_OK;
     uint32_t index;
 
     while ((index = pop(pool, &acts->close_head)) != NCP__NO_SLOT) {
-        int rc = close_one(pool, index, acts);
+        int rc = close_one(pool, index, &closed);
         if (status == NCP_OK && (mine == NCP__NO_SLOT || mine == index))
             status = rc;
         mine = mine == index ? NCP__MAX_SLOTS : mine; /* once */
+        if (closed.count == CLOSED_AT_ONCE ||
+            !ncp__engine_closed(
+                &pool->engine)) /* somebody may want the place */
+            tell_closed(pool, &closed, acts);
     }
+    tell_closed(pool, &closed, acts);
     return status;
 }
 

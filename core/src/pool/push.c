@@ -240,13 +240,15 @@ static void pause_before_dial(ncp_pool *pool, const struct ncp__waiter *waiter)
                             ? waiter->not_before_ns
                             : waiter->deadline_ns;
 
+    atomic_fetch_add_explicit(&engine->signal_waiters, 1, memory_order_seq_cst);
     for (;;) {
         unsigned seen =
             atomic_load_explicit(&engine->signal, memory_order_seq_cst);
         if (ncp__engine_now(engine) >= until_ns || ncp__engine_closed(engine))
-            return;
+            break;
         ncp__pool_park(pool, &engine->signal, seen, until_ns);
     }
+    atomic_fetch_sub_explicit(&engine->signal_waiters, 1, memory_order_seq_cst);
 }
 
 static void end_reservation(ncp_pool *pool, uint32_t index, uint64_t now_ns)

@@ -295,8 +295,10 @@ static uint64_t tick(ncp_pool *pool, uint64_t now_ns)
 
     if (!atomic_load_explicit(&pool->ticks, memory_order_relaxed))
         return NCP__NEVER;
-    if (now_ns >= pool->tick_since_ns + TICK_NS) {
-        bool used = order != pool->tick_order;
+    bool used = order != pool->tick_order;
+    bool begins = used && atomic_load_explicit(&engine->tick_ns,
+                                               memory_order_relaxed) == 0;
+    if (begins || now_ns >= pool->tick_since_ns + TICK_NS) {
         pool->tick_order = order;
         pool->tick_since_ns = now_ns;
         atomic_store_explicit(&engine->tick_ns, used ? now_ns : 0,

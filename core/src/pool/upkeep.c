@@ -374,7 +374,7 @@ void ncp__upkeep_plan(ncp_pool *pool, uint64_t now_ns)
 
 uint64_t ncp__upkeep_due(const ncp_pool *pool)
 {
-    if (atomic_load_explicit(&pool->keeping, memory_order_acquire))
+    if (atomic_load_explicit(&pool->keeping, memory_order_seq_cst))
         return NCP__NEVER; /* somebody is at it */
     if (pool->engine.clock == NULL)
         return atomic_load_explicit(&pool->due_ns, memory_order_seq_cst);
