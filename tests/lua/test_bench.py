@@ -1,6 +1,7 @@
 """The bench program runs, and its figures are numbers; no speed is judged."""
 import json
 import os
+import sys
 
 
 def test_the_bench_runs(run, need, source, library, tmp_path):
@@ -12,3 +13,10 @@ def test_the_bench_runs(run, need, source, library, tmp_path):
             "a pool in pure Lua"} <= {one["name"] for one in figures}
     assert all(one["best_ns"] > 0 and one["median_ns"] >= one["best_ns"]
                for one in figures)
+
+
+def test_the_bench_speaks_the_protocol(run, need, source, library):
+    bench = source / "tests/bench"
+    run(sys.executable, "-B", bench / "python/check_contestant.py", need("luajit"),
+        bench / "lua/protocol.lua",
+        env={**os.environ, "NETCONNPOOL_LIBRARY": str(library)}, timeout=60)
