@@ -190,14 +190,14 @@ static void add_up(struct tally *all, const struct tally *one)
     histogram_merge(&all->get_ns, &one->get_ns);
 }
 
-static void require_consistent(const uint64_t *counters)
+static void require_consistent(const uint64_t *counters, int max)
 {
     bench_require(counters[NCP_COUNTER_ACTIVE] == 0, "a lease is missing");
     bench_require(counters[NCP_COUNTER_CREATED] -
                           counters[NCP_COUNTER_CLOSED] ==
                       counters[NCP_COUNTER_IDLE],
                   "the counters do not add up");
-    bench_require(counters[NCP_COUNTER_CURRENT] <= (uint64_t)FUZZ_BOUNDS.max,
+    bench_require(counters[NCP_COUNTER_CURRENT] <= (uint64_t)max,
                   "more connections than allowed");
 }
 
@@ -207,8 +207,9 @@ static void fuzz(void *user)
     static struct worker workers[FUZZ_THREADS];
     struct result *result = user;
     struct scene *scene = &result->scene;
+    const struct bounds bounds = fuzz_bounds(scene->task);
 
-    scene->pool = net_pool(&scene->echo, scene->task->store, &FUZZ_BOUNDS);
+    scene->pool = net_pool(&scene->echo, scene->task->store, &bounds);
     uint64_t begin_ns = bench_now_ns();
     scene->end_ns = begin_ns + seconds_to_ns(scene->task->seconds);
     for (int i = 0; i < FUZZ_THREADS; i++) {
@@ -220,7 +221,7 @@ static void fuzz(void *user)
     for (int i = 0; i < FUZZ_THREADS; i++)
         add_up(&result->all, &fuzzers[i].tally);
     ncp_pool_stats(scene->pool, result->counters, NCP_COUNTER_COUNT);
-    require_consistent(result->counters);
+    require_consistent(result->counters, bounds.max);
     ncp_pool_free(scene->pool);
 }
 

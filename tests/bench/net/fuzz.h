@@ -12,7 +12,8 @@ enum {
     FUZZ_THREADS = FUZZ_TCP + FUZZ_UDP + FUZZ_MIXED + FUZZ_FEATURE
 };
 
-static const struct bounds FUZZ_BOUNDS = {.max = 100, .min = 10, .idle = 50};
+/* Those of the original; fewer connections when the task says so. */
+struct bounds fuzz_bounds(const struct task *task);
 
 enum role { ROLE_TCP, ROLE_UDP, ROLE_MIXED, ROLE_FEATURE };
 

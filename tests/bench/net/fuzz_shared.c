@@ -9,6 +9,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+struct bounds fuzz_bounds(const struct task *task)
+{
+    struct bounds bounds = {.max = 100, .min = 10, .idle = 50};
+
+    if (task->connections > 0)
+        bounds.max = bounds.min = bounds.idle = task->connections;
+    return bounds;
+}
+
 enum role fuzz_role(int thread, int *out)
 {
     static const int sizes[] = {FUZZ_TCP, FUZZ_UDP, FUZZ_MIXED};

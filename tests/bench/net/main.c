@@ -158,7 +158,7 @@ static struct task task_of(const struct words *words, const struct kind *kind,
     task.bytes = (size_t)chosen(words->size, DEFAULT_SIZE);
     task.seconds = chosen(words->seconds, kind->seconds);
     task.threads = (int)chosen(words->threads, DEFAULT_THREADS);
-    task.connections = (int)chosen(words->connections, task.threads);
+    task.connections = (int)chosen(words->connections, 0);
     bench_require(task.bytes >= STAMP_SIZE && task.bytes <= REQUEST_MAX,
                   "requests have 8 bytes to 64 KiB");
     return task;

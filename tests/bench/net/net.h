@@ -37,7 +37,7 @@ struct task {
     size_t bytes;      /* of a request of the case sockets */
     double seconds;
     int threads;     /* of the case sockets */
-    int connections; /* of the case sockets: at most, of a pool */
+    int connections; /* at most, of a pool; 0 leaves it to the case */
 };
 
 /* Each says what it found in `sample`; what is returned is the exit code. */

@@ -194,8 +194,8 @@ int run_sockets(const struct task *task, struct sample *sample)
 {
     static struct scene scene;
     static struct client all;
-    const struct bounds bounds = {.max = task->connections,
-                                  .idle = task->connections};
+    int connections = task->connections > 0 ? task->connections : task->threads;
+    const struct bounds bounds = {.max = connections, .idle = connections};
 
     scene.task = task;
     echo_start(&scene.echo);

@@ -18,7 +18,7 @@
 enum {
     OPERATIONS_AN_ODD_END = 128,
     ANSWER_WITHIN_MS = ANSWER_WITHIN_S * 1000,
-    SMALL_POOL = FUZZ_THREADS + 10
+    SMALLER = 2 /* times, for a moment */
 };
 
 /* Counted by one thread, added up at the end. */
@@ -157,9 +157,11 @@ static void end_and_resize(struct prober *prober, ncp_lease lease)
 {
     ncp_pool *pool = prober->scene->pool;
 
-    expect(prober, ncp_pool_resize(pool, SMALL_POOL) == NCP_OK);
+    int max = fuzz_bounds(prober->scene->task).max;
+
+    expect(prober, ncp_pool_resize(pool, max / SMALLER) == NCP_OK);
     end_by_put(prober, lease);
-    expect(prober, ncp_pool_resize(pool, FUZZ_BOUNDS.max) == NCP_OK);
+    expect(prober, ncp_pool_resize(pool, max) == NCP_OK);
 }
 
 static void end_and_flush(struct prober *prober, ncp_lease lease)
@@ -271,12 +273,13 @@ static void finish_pool(struct result *result)
 {
     ncp_pool *pool = result->scene.pool;
     const uint64_t *counters = result->counters;
+    int max = fuzz_bounds(result->scene.task).max;
 
     if (pool == NULL)
         return;
     ncp_pool_stats(pool, result->counters, NCP_COUNTER_COUNT);
     if (counters[NCP_COUNTER_ACTIVE] != 0 ||
-        counters[NCP_COUNTER_CURRENT] > (uint64_t)FUZZ_BOUNDS.max)
+        counters[NCP_COUNTER_CURRENT] > (uint64_t)max)
         result->all.surprises++;
     ncp_pool_free(pool);
 }
@@ -287,10 +290,11 @@ static void fuzz(void *user)
     static struct worker workers[FUZZ_THREADS];
     struct result *result = user;
     struct scene *scene = &result->scene;
+    const struct bounds bounds = fuzz_bounds(scene->task);
     char *requests = bench_alloc((size_t)FUZZ_THREADS * REQUEST_MAX);
 
     if (scene->task->way == WAY_POOL)
-        scene->pool = net_pool(&scene->echo, scene->task->store, &FUZZ_BOUNDS);
+        scene->pool = net_pool(&scene->echo, scene->task->store, &bounds);
     uint64_t begin_ns = bench_now_ns();
     scene->end_ns = begin_ns + seconds_to_ns(scene->task->seconds);
     for (int i = 0; i < FUZZ_THREADS; i++) {
