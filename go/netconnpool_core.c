@@ -829,6 +829,7 @@ struct ncp__waiter {
     bool counted;       /* its get is counted as in flight */
     bool fresh;         /* the connection was made for it */
     atomic_bool woken;  /* adaptive: told to try for itself */
+    bool naps;          /* adaptive: it was told, and was too late */
     bool is_ticket;
     uint64_t sequence; /* place in line; 0 before the first time */
     uint64_t since_ns; /* when the get began */
@@ -916,7 +917,8 @@ enum {
     NCP__GATE_FORKED = 4,    /* the first get in a child wakes the services */
     NCP__GATE_OVER = 8,      /* more connections than the (lowered) limit */
     NCP__GATE_STARVING = 16, /* adaptive: the oldest has waited long enough */
-    NCP__GATE_WAITER = 256   /* one waiter */
+    NCP__GATE_TOLD = 32,   /* adaptive: the oldest knows, puts need not look */
+    NCP__GATE_WAITER = 256 /* one waiter */
 };
 
 /* Adaptive: after this long in line a waiter is served before anybody. */
@@ -1100,6 +1102,13 @@ static inline uint64_t ncp__engine_gate(const struct ncp__engine *engine)
     return atomic_load_explicit(&engine->gate, memory_order_seq_cst);
 }
 
+/* Whether a put that finds this at the gate has nobody to serve. */
+static inline bool ncp__gate_is_calm(uint64_t gate)
+{
+    return NCP__LIKELY(gate == 0) ||
+           (gate & (NCP__GATE_WAITER - 1)) == NCP__GATE_TOLD;
+}
+
 /* Waiters do not stop a fast get. */
 static inline bool ncp__engine_adaptive(const struct ncp__engine *engine)
 {
@@ -1160,10 +1169,12 @@ int ncp__engine_try(struct ncp__engine *engine, struct ncp__waiter *waiter,
 /* Ends a wait with a status. False when it had been decided already. */
 bool ncp__engine_give_up(struct ncp__engine *engine, struct ncp__waiter *waiter,
                          int status, uint64_t now_ns, struct ncp__acts *acts);
-/* The adaptive way: a woken waiter tries for itself. True when it got one. */
+/* The adaptive way: a woken waiter tries for itself. True when it got one. With
+ * `again` it wants to be told of the next return, and looks once more; without,
+ * returns go on without a look at it, and it must come back soon. */
 bool ncp__engine_try_woken(struct ncp__engine *engine,
-                           struct ncp__waiter *waiter, uint64_t now_ns,
-                           struct ncp__acts *acts);
+                           struct ncp__waiter *waiter, bool again,
+                           uint64_t now_ns, struct ncp__acts *acts);
 /* How a get ended that was counted as in flight; a success too is counted only
  * here, when nothing can fail it any more. */
 void ncp__engine_count_end(struct ncp__engine *engine,
@@ -1194,6 +1205,8 @@ void ncp__decide_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
                         int status, struct ncp__acts *acts);
 void ncp__count_end_locked(struct ncp__engine *engine,
                            struct ncp__waiter *waiter, int status, bool reused);
+/* Puts look at who waits again. */
+void ncp__forget_told_locked(struct ncp__engine *engine, uint64_t flags);
 void ncp__leave_line_locked(struct ncp__engine *engine,
                             struct ncp__waiter *waiter, struct ncp__acts *acts);
 void ncp__append_decided(struct ncp__acts *acts, struct ncp__waiter *waiter);
@@ -1757,6 +1770,8 @@ static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
     engine->tally.current_by_protocol[slot->protocol]++;
     engine->tally.current_by_ip[slot->ip]++;
     ncp__idle_join(&engine->idle, index);
+    if (!ncp__idle_one_kind(&engine->idle))
+        ncp__forget_told_locked(engine, NCP__GATE_TOLD);
 }
 
 /* A client that was accepted for somebody who left is not sent away unserved:
@@ -2308,7 +2323,8 @@ static inline enum ncp__fast_put ncp__fast_put(struct ncp__engine *engine,
 
     if (NCP__UNLIKELY(
             index / NCP__CHUNK_SLOTS >= ncp__chunk_count(&engine->slots) ||
-            atomic_load_explicit(&engine->gate, memory_order_acquire) != 0))
+            !ncp__gate_is_calm(
+                atomic_load_explicit(&engine->gate, memory_order_acquire))))
         return NCP__PUT_NOT;
     struct ncp__chunk *chunk =
         ncp__chunk_at(&engine->slots, index / NCP__CHUNK_SLOTS);
@@ -2330,8 +2346,9 @@ static inline enum ncp__fast_put ncp__fast_put(struct ncp__engine *engine,
             (atomic_load_explicit(&chunk->idle, memory_order_seq_cst) & bit) ==
             0))
         atomic_fetch_or_explicit(&chunk->idle, bit, memory_order_seq_cst);
-    return NCP__LIKELY(ncp__engine_gate(engine) == 0) ? NCP__PUT_DONE
-                                                      : NCP__PUT_SERVE;
+    return NCP__LIKELY(ncp__gate_is_calm(ncp__engine_gate(engine)))
+               ? NCP__PUT_DONE
+               : NCP__PUT_SERVE;
 }
 
 /* The same for the store lock; the caller has looked at nothing. */
@@ -2494,10 +2511,14 @@ static bool offer_fast(struct ncp__engine *engine, uint32_t index)
 
 /* Adaptive: the oldest waiter is told that something came back; whoever runs
  * may take it first. Lock held, so the waiter stays where it is. */
-static void wake_oldest(struct ncp__waiter *waiter)
+static void wake_oldest(struct ncp__engine *engine, struct ncp__waiter *waiter)
 {
     if (!atomic_exchange_explicit(&waiter->woken, true, memory_order_seq_cst))
         ncp__waiter_poke(waiter);
+    /* With several kinds the next return may be for another one. */
+    if (ncp__idle_one_kind(&engine->idle))
+        atomic_fetch_or_explicit(&engine->gate, NCP__GATE_TOLD,
+                                 memory_order_relaxed);
 }
 
 static int refusal__engine_engine(const struct ncp__engine *engine)
@@ -2549,7 +2570,7 @@ static void offer_locked(struct ncp__engine *engine, uint32_t index,
     }
     ncp__idle_publish(&engine->idle, index);
     if (barging)
-        wake_oldest(waiter);
+        wake_oldest(engine, waiter);
     else if (engine->lines.needing != 0)
         ncp__begin_dials_locked(engine, now_ns,
                                 acts); /* LRU of another bucket */
@@ -2642,7 +2663,8 @@ enum ncp__fast_put ncp__fast_list_put(struct ncp__engine *engine,
     if (idle->list == NULL ||
         atomic_load_explicit(&idle->exact, memory_order_relaxed) != 0 ||
         index / NCP__CHUNK_SLOTS >= ncp__chunk_count(&engine->slots) ||
-        atomic_load_explicit(&engine->gate, memory_order_acquire) != 0)
+        !ncp__gate_is_calm(
+            atomic_load_explicit(&engine->gate, memory_order_acquire)))
         return NCP__PUT_NOT;
     pthread_mutex_lock(&idle->list->lock);
     bool back = take_back(engine, index, word, now_ns);
@@ -2650,7 +2672,8 @@ enum ncp__fast_put ncp__fast_list_put(struct ncp__engine *engine,
     if (!back)
         return NCP__PUT_NOT;
     /* After the mutex: pairs with ncp__engine_enqueue. */
-    return ncp__engine_gate(engine) == 0 ? NCP__PUT_DONE : NCP__PUT_SERVE;
+    return ncp__gate_is_calm(ncp__engine_gate(engine)) ? NCP__PUT_DONE
+                                                       : NCP__PUT_SERVE;
 }
 
 /* --------------------------------------------------- engine/gatekeeper.c */
@@ -4225,7 +4248,9 @@ void ncp__limits_changed_locked(struct ncp__engine *engine, uint64_t now_ns,
     engine->max_idle = limited ? limits->max_idle : max;
     ncp__idle_count_exactly(&engine->idle, limited);
     if (limits->adaptive)
-        mask &= NCP__GATE_WAITER - 1;
+        mask &= NCP__GATE_WAITER - 1 - NCP__GATE_TOLD;
+    else
+        ncp__forget_told_locked(engine, NCP__GATE_TOLD);
     atomic_store_explicit(&engine->get_mask, mask, memory_order_relaxed);
     update_over(engine); /* seq_cst, before the sweep: pairs with a put */
     ncp__close_over_locked(engine, now_ns, acts);
@@ -4414,6 +4439,14 @@ static void count_begin_locked(struct ncp__engine *engine,
 
 /* -------------------------------------------------------------------- deciding */
 
+void ncp__forget_told_locked(struct ncp__engine *engine, uint64_t flags)
+{
+    /* Seq_cst, before the masks are scanned: pairs with ncp__engine_offer. */
+    if ((atomic_load_explicit(&engine->gate, memory_order_relaxed) & flags) !=
+        0)
+        atomic_fetch_and_explicit(&engine->gate, ~flags, memory_order_seq_cst);
+}
+
 void ncp__leave_line_locked(struct ncp__engine *engine,
                             struct ncp__waiter *waiter, struct ncp__acts *acts)
 {
@@ -4423,8 +4456,7 @@ void ncp__leave_line_locked(struct ncp__engine *engine,
     ncp__orphan_dial_locked(engine, waiter, acts);
     atomic_fetch_sub_explicit(&engine->gate, NCP__GATE_WAITER,
                               memory_order_seq_cst);
-    atomic_fetch_and_explicit(&engine->gate, ~(uint64_t)NCP__GATE_STARVING,
-                              memory_order_relaxed);
+    ncp__forget_told_locked(engine, NCP__GATE_STARVING | NCP__GATE_TOLD);
 }
 
 /* The waiter is told after the lock is released: until then nobody but the
@@ -4661,12 +4693,15 @@ bool ncp__engine_give_up(struct ncp__engine *engine, struct ncp__waiter *waiter,
 }
 
 bool ncp__engine_try_woken(struct ncp__engine *engine,
-                           struct ncp__waiter *waiter, uint64_t now_ns,
-                           struct ncp__acts *acts)
+                           struct ncp__waiter *waiter, bool again,
+                           uint64_t now_ns, struct ncp__acts *acts)
 {
     ncp__engine_lock(engine);
-    atomic_store_explicit(&waiter->woken, false, memory_order_seq_cst);
     bool queued = waiter->queued;
+    if (again) {
+        atomic_store_explicit(&waiter->woken, false, memory_order_seq_cst);
+        ncp__forget_told_locked(engine, NCP__GATE_TOLD);
+    }
     if (queued && now_ns >= waiter->since_ns + NCP__STARVING_NS)
         atomic_fetch_or_explicit(&engine->gate, NCP__GATE_STARVING,
                                  memory_order_seq_cst);
@@ -10831,7 +10866,10 @@ int64_t ncp_pool_next_due_ms(const ncp_pool *pool)
 
 /* The push driver: get and put of C programs and threads. */
 
-enum { SPINS = 100 };
+enum {
+    SPINS = 100,
+    NAP_NS = 50000 /* adaptive: how long one that was told too late sleeps */
+};
 
 /* One get, from its call to its answer. */
 struct get {
@@ -11001,18 +11039,23 @@ static void give_up__pool_push(ncp_pool *pool, struct ncp__waiter *waiter, int s
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
 }
 
-/* Adaptive: told that something came back, or old enough to be served first. */
+/* Adaptive: told that something came back, or old enough to be served first. One
+ * that was told and comes too late naps before it wants to be told again: those
+ * who run return and take meanwhile without a look at it. */
 static bool try_for_itself(ncp_pool *pool, struct ncp__waiter *waiter,
                            uint64_t now_ns)
 {
+    struct ncp__engine *engine = &pool->engine;
     struct ncp__acts acts = NCP__NO_ACTS;
     bool starving = now_ns >= waiter->since_ns + NCP__STARVING_NS;
 
-    if (!ncp__engine_adaptive(&pool->engine) ||
+    if (!ncp__engine_adaptive(engine) ||
         (!starving &&
          !atomic_load_explicit(&waiter->woken, memory_order_seq_cst)))
         return false;
-    bool got = ncp__engine_try_woken(&pool->engine, waiter, now_ns, &acts);
+    bool again = starving || waiter->naps || engine->clock != NULL;
+    bool got = ncp__engine_try_woken(engine, waiter, again, now_ns, &acts);
+    waiter->naps = !again;
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return got;
 }
@@ -11024,6 +11067,8 @@ static uint64_t sleep_until(ncp_pool *pool, const struct ncp__waiter *waiter,
         ncp__cancel_look_again(cancel, now_ns, waiter->deadline_ns);
     uint64_t starving_ns = waiter->since_ns + NCP__STARVING_NS;
 
+    if (waiter->naps && now_ns + NAP_NS < until_ns)
+        until_ns = now_ns + NAP_NS;
     if (ncp__engine_adaptive(&pool->engine) && now_ns < starving_ns &&
         starving_ns < until_ns)
         until_ns = starving_ns;

@@ -409,6 +409,8 @@ static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
     engine->tally.current_by_protocol[slot->protocol]++;
     engine->tally.current_by_ip[slot->ip]++;
     ncp__idle_join(&engine->idle, index);
+    if (!ncp__idle_one_kind(&engine->idle))
+        ncp__forget_told_locked(engine, NCP__GATE_TOLD);
 }
 
 /* A client that was accepted for somebody who left is not sent away unserved:

@@ -151,10 +151,14 @@ static bool offer_fast(struct ncp__engine *engine, uint32_t index)
 
 /* Adaptive: the oldest waiter is told that something came back; whoever runs
  * may take it first. Lock held, so the waiter stays where it is. */
-static void wake_oldest(struct ncp__waiter *waiter)
+static void wake_oldest(struct ncp__engine *engine, struct ncp__waiter *waiter)
 {
     if (!atomic_exchange_explicit(&waiter->woken, true, memory_order_seq_cst))
         ncp__waiter_poke(waiter);
+    /* With several kinds the next return may be for another one. */
+    if (ncp__idle_one_kind(&engine->idle))
+        atomic_fetch_or_explicit(&engine->gate, NCP__GATE_TOLD,
+                                 memory_order_relaxed);
 }
 
 static int refusal(const struct ncp__engine *engine)
@@ -206,7 +210,7 @@ static void offer_locked(struct ncp__engine *engine, uint32_t index,
     }
     ncp__idle_publish(&engine->idle, index);
     if (barging)
-        wake_oldest(waiter);
+        wake_oldest(engine, waiter);
     else if (engine->lines.needing != 0)
         ncp__begin_dials_locked(engine, now_ns,
                                 acts); /* LRU of another bucket */

@@ -31,7 +31,8 @@ enum {
     NCP__GATE_FORKED = 4,    /* the first get in a child wakes the services */
     NCP__GATE_OVER = 8,      /* more connections than the (lowered) limit */
     NCP__GATE_STARVING = 16, /* adaptive: the oldest has waited long enough */
-    NCP__GATE_WAITER = 256   /* one waiter */
+    NCP__GATE_TOLD = 32,   /* adaptive: the oldest knows, puts need not look */
+    NCP__GATE_WAITER = 256 /* one waiter */
 };
 
 /* Adaptive: after this long in line a waiter is served before anybody. */
@@ -215,6 +216,13 @@ static inline uint64_t ncp__engine_gate(const struct ncp__engine *engine)
     return atomic_load_explicit(&engine->gate, memory_order_seq_cst);
 }
 
+/* Whether a put that finds this at the gate has nobody to serve. */
+static inline bool ncp__gate_is_calm(uint64_t gate)
+{
+    return NCP__LIKELY(gate == 0) ||
+           (gate & (NCP__GATE_WAITER - 1)) == NCP__GATE_TOLD;
+}
+
 /* Waiters do not stop a fast get. */
 static inline bool ncp__engine_adaptive(const struct ncp__engine *engine)
 {
@@ -275,10 +283,12 @@ int ncp__engine_try(struct ncp__engine *engine, struct ncp__waiter *waiter,
 /* Ends a wait with a status. False when it had been decided already. */
 bool ncp__engine_give_up(struct ncp__engine *engine, struct ncp__waiter *waiter,
                          int status, uint64_t now_ns, struct ncp__acts *acts);
-/* The adaptive way: a woken waiter tries for itself. True when it got one. */
+/* The adaptive way: a woken waiter tries for itself. True when it got one. With
+ * `again` it wants to be told of the next return, and looks once more; without,
+ * returns go on without a look at it, and it must come back soon. */
 bool ncp__engine_try_woken(struct ncp__engine *engine,
-                           struct ncp__waiter *waiter, uint64_t now_ns,
-                           struct ncp__acts *acts);
+                           struct ncp__waiter *waiter, bool again,
+                           uint64_t now_ns, struct ncp__acts *acts);
 /* How a get ended that was counted as in flight; a success too is counted only
  * here, when nothing can fail it any more. */
 void ncp__engine_count_end(struct ncp__engine *engine,
@@ -309,6 +319,8 @@ void ncp__decide_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
                         int status, struct ncp__acts *acts);
 void ncp__count_end_locked(struct ncp__engine *engine,
                            struct ncp__waiter *waiter, int status, bool reused);
+/* Puts look at who waits again. */
+void ncp__forget_told_locked(struct ncp__engine *engine, uint64_t flags);
 void ncp__leave_line_locked(struct ncp__engine *engine,
                             struct ncp__waiter *waiter, struct ncp__acts *acts);
 void ncp__append_decided(struct ncp__acts *acts, struct ncp__waiter *waiter);

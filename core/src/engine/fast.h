@@ -113,7 +113,8 @@ static inline enum ncp__fast_put ncp__fast_put(struct ncp__engine *engine,
 
     if (NCP__UNLIKELY(
             index / NCP__CHUNK_SLOTS >= ncp__chunk_count(&engine->slots) ||
-            atomic_load_explicit(&engine->gate, memory_order_acquire) != 0))
+            !ncp__gate_is_calm(
+                atomic_load_explicit(&engine->gate, memory_order_acquire))))
         return NCP__PUT_NOT;
     struct ncp__chunk *chunk =
         ncp__chunk_at(&engine->slots, index / NCP__CHUNK_SLOTS);
@@ -135,8 +136,9 @@ static inline enum ncp__fast_put ncp__fast_put(struct ncp__engine *engine,
             (atomic_load_explicit(&chunk->idle, memory_order_seq_cst) & bit) ==
             0))
         atomic_fetch_or_explicit(&chunk->idle, bit, memory_order_seq_cst);
-    return NCP__LIKELY(ncp__engine_gate(engine) == 0) ? NCP__PUT_DONE
-                                                      : NCP__PUT_SERVE;
+    return NCP__LIKELY(ncp__gate_is_calm(ncp__engine_gate(engine)))
+               ? NCP__PUT_DONE
+               : NCP__PUT_SERVE;
 }
 
 /* The same for the store lock; the caller has looked at nothing. */

@@ -68,7 +68,8 @@ enum ncp__fast_put ncp__fast_list_put(struct ncp__engine *engine,
     if (idle->list == NULL ||
         atomic_load_explicit(&idle->exact, memory_order_relaxed) != 0 ||
         index / NCP__CHUNK_SLOTS >= ncp__chunk_count(&engine->slots) ||
-        atomic_load_explicit(&engine->gate, memory_order_acquire) != 0)
+        !ncp__gate_is_calm(
+            atomic_load_explicit(&engine->gate, memory_order_acquire)))
         return NCP__PUT_NOT;
     pthread_mutex_lock(&idle->list->lock);
     bool back = take_back(engine, index, word, now_ns);
@@ -76,5 +77,6 @@ enum ncp__fast_put ncp__fast_list_put(struct ncp__engine *engine,
     if (!back)
         return NCP__PUT_NOT;
     /* After the mutex: pairs with ncp__engine_enqueue. */
-    return ncp__engine_gate(engine) == 0 ? NCP__PUT_DONE : NCP__PUT_SERVE;
+    return ncp__gate_is_calm(ncp__engine_gate(engine)) ? NCP__PUT_DONE
+                                                       : NCP__PUT_SERVE;
 }

@@ -375,7 +375,9 @@ void ncp__limits_changed_locked(struct ncp__engine *engine, uint64_t now_ns,
     engine->max_idle = limited ? limits->max_idle : max;
     ncp__idle_count_exactly(&engine->idle, limited);
     if (limits->adaptive)
-        mask &= NCP__GATE_WAITER - 1;
+        mask &= NCP__GATE_WAITER - 1 - NCP__GATE_TOLD;
+    else
+        ncp__forget_told_locked(engine, NCP__GATE_TOLD);
     atomic_store_explicit(&engine->get_mask, mask, memory_order_relaxed);
     update_over(engine); /* seq_cst, before the sweep: pairs with a put */
     ncp__close_over_locked(engine, now_ns, acts);

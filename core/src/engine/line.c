@@ -52,6 +52,14 @@ static void count_begin_locked(struct ncp__engine *engine,
 
 /* -------------------------------------------------------------------- deciding */
 
+void ncp__forget_told_locked(struct ncp__engine *engine, uint64_t flags)
+{
+    /* Seq_cst, before the masks are scanned: pairs with ncp__engine_offer. */
+    if ((atomic_load_explicit(&engine->gate, memory_order_relaxed) & flags) !=
+        0)
+        atomic_fetch_and_explicit(&engine->gate, ~flags, memory_order_seq_cst);
+}
+
 void ncp__leave_line_locked(struct ncp__engine *engine,
                             struct ncp__waiter *waiter, struct ncp__acts *acts)
 {
@@ -61,8 +69,7 @@ void ncp__leave_line_locked(struct ncp__engine *engine,
     ncp__orphan_dial_locked(engine, waiter, acts);
     atomic_fetch_sub_explicit(&engine->gate, NCP__GATE_WAITER,
                               memory_order_seq_cst);
-    atomic_fetch_and_explicit(&engine->gate, ~(uint64_t)NCP__GATE_STARVING,
-                              memory_order_relaxed);
+    ncp__forget_told_locked(engine, NCP__GATE_STARVING | NCP__GATE_TOLD);
 }
 
 /* The waiter is told after the lock is released: until then nobody but the
@@ -299,12 +306,15 @@ bool ncp__engine_give_up(struct ncp__engine *engine, struct ncp__waiter *waiter,
 }
 
 bool ncp__engine_try_woken(struct ncp__engine *engine,
-                           struct ncp__waiter *waiter, uint64_t now_ns,
-                           struct ncp__acts *acts)
+                           struct ncp__waiter *waiter, bool again,
+                           uint64_t now_ns, struct ncp__acts *acts)
 {
     ncp__engine_lock(engine);
-    atomic_store_explicit(&waiter->woken, false, memory_order_seq_cst);
     bool queued = waiter->queued;
+    if (again) {
+        atomic_store_explicit(&waiter->woken, false, memory_order_seq_cst);
+        ncp__forget_told_locked(engine, NCP__GATE_TOLD);
+    }
     if (queued && now_ns >= waiter->since_ns + NCP__STARVING_NS)
         atomic_fetch_or_explicit(&engine->gate, NCP__GATE_STARVING,
                                  memory_order_seq_cst);

@@ -39,6 +39,7 @@ struct ncp__waiter {
     bool counted;       /* its get is counted as in flight */
     bool fresh;         /* the connection was made for it */
     atomic_bool woken;  /* adaptive: told to try for itself */
+    bool naps;          /* adaptive: it was told, and was too late */
     bool is_ticket;
     uint64_t sequence; /* place in line; 0 before the first time */
     uint64_t since_ns; /* when the get began */

@@ -1,7 +1,10 @@
 /* The push driver: get and put of C programs and threads. */
 #include "pool/quick.h"
 
-enum { SPINS = 100 };
+enum {
+    SPINS = 100,
+    NAP_NS = 50000 /* adaptive: how long one that was told too late sleeps */
+};
 
 /* One get, from its call to its answer. */
 struct get {
@@ -171,18 +174,23 @@ static void give_up(ncp_pool *pool, struct ncp__waiter *waiter, int status,
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
 }
 
-/* Adaptive: told that something came back, or old enough to be served first. */
+/* Adaptive: told that something came back, or old enough to be served first. One
+ * that was told and comes too late naps before it wants to be told again: those
+ * who run return and take meanwhile without a look at it. */
 static bool try_for_itself(ncp_pool *pool, struct ncp__waiter *waiter,
                            uint64_t now_ns)
 {
+    struct ncp__engine *engine = &pool->engine;
     struct ncp__acts acts = NCP__NO_ACTS;
     bool starving = now_ns >= waiter->since_ns + NCP__STARVING_NS;
 
-    if (!ncp__engine_adaptive(&pool->engine) ||
+    if (!ncp__engine_adaptive(engine) ||
         (!starving &&
          !atomic_load_explicit(&waiter->woken, memory_order_seq_cst)))
         return false;
-    bool got = ncp__engine_try_woken(&pool->engine, waiter, now_ns, &acts);
+    bool again = starving || waiter->naps || engine->clock != NULL;
+    bool got = ncp__engine_try_woken(engine, waiter, again, now_ns, &acts);
+    waiter->naps = !again;
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return got;
 }
@@ -194,6 +202,8 @@ static uint64_t sleep_until(ncp_pool *pool, const struct ncp__waiter *waiter,
         ncp__cancel_look_again(cancel, now_ns, waiter->deadline_ns);
     uint64_t starving_ns = waiter->since_ns + NCP__STARVING_NS;
 
+    if (waiter->naps && now_ns + NAP_NS < until_ns)
+        until_ns = now_ns + NAP_NS;
     if (ncp__engine_adaptive(&pool->engine) && now_ns < starving_ns &&
         starving_ns < until_ns)
         until_ns = starving_ns;
