@@ -101,6 +101,21 @@ PROOFS = [
     case("suspend_push", "CLIENTS=2 SUSPENDER DIALERS=1 CLOSE_FIRST CLOSES=1 "
                          "REAPS=1"),
     case("suspend_close", "CLIENTS=2 SUSPENDER CLOSER"),
+    # the stores with masks: lockfree and sharded
+    case("masks", "CLIENTS=3 MASKS GIVES_UP=4 TWICE=1"),
+    case("masks_two_slots", f"CLIENTS=2 {TWO} MASKS TWICE=3 GIVES_UP=2"),
+    case("masks_tries", "CLIENTS=3 MASKS CLASSES=2 WANT_1=1 TRIES=2"),
+    case("masks_keeps", f"CLIENTS=3 {TWO} MASKS KEEPS=1"),
+    case("masks_push", "CLIENTS=2 SLOTS=2 MAX=1 MASKS DIALERS=1 CLOSE_FIRST "
+                       "CLOSES=3 GIVES_UP=2"),
+    case("masks_resize", f"CLIENTS=2 {TWO} MASKS RESIZES=1"),
+    case("masks_close", "CLIENTS=2 MASKS CLOSER TWICE=1"),
+    case("masks_kinds", f"CLIENTS=2 {GROWS} MASKS {KINDS} DIALERS=1 "
+                        "CLOSE_FIRST"),
+    case("masks_maintenance", "CLIENTS=2 MASKS REAPS=1 DIALERS=1 "
+                              "CLOSE_FIRST"),
+    case("masks_exact", "CLIENTS=3 MASKS EXACT GIVES_UP=4"),
+    case("masks_exact_two_slots", f"CLIENTS=2 {TWO} MASKS EXACT TWICE=1"),
     # memory that is weaker than one step after the other
     case("weak", "CLIENTS=2 TWICE=3 WEAK_MEMORY"),
     case("weak_line", "CLIENTS=3 GIVES_UP=4 WEAK_MEMORY"),
@@ -139,6 +154,15 @@ MUTANTS = [
     ("UNTAKE_SILENT", "kinds_try", "a waiter is stranded"),
     ("CHECK_SILENT", "maintenance", "a waiter is stranded"),
     ("RESUME_SILENT", "suspend", "a waiter is stranded"),
+    ("BIT_NOT_SET", "masks", "no scan finds it"),
+    ("BIT_NOT_SET", "masks", "a waiter is stranded"),
+    ("BIT_READ_BEFORE_WORD", "masks", "no scan finds it"),
+    ("STALE_FORGOTTEN", "masks", "no scan finds it"),
+    ("STALE_FORGOTTEN", "masks", "a waiter is stranded"),
+    ("RETURNED_SILENT", "masks_tries", "a waiter is stranded"),
+    ("GATE_READ_BEFORE_PUBLISH", "masks", "a waiter is stranded"),
+    ("NO_RESCAN", "masks", "a waiter is stranded"),
+    ("LOAD_THEN_CLEAR", "masks", "two owners"),
     ("WEAK_PUBLISH", "weak", "a waiter is stranded"),
     ("WEAK_GATE_READ", "weak", "a waiter is stranded"),
     ("WEAK_ENQUEUE", "weak", "a waiter is stranded"),
@@ -160,6 +184,7 @@ PROPERTIES = [
     (r"dialing==0", "a place is lost"),
     (r"closed\)\|\|\(idle==0", "outlives the pool"),
     (r"idle==0\)\|\|\(open<=max", "outlives the shrink"),
+    (r"idle&~hint\)==0|idle&~\(hint\)", "no scan finds it"),
     (r"acceptancecycle", "served never"),
 ]
 

@@ -69,7 +69,7 @@
 #define TRIES 0 /* never stands in line */
 #endif
 /* Also: CLOSER, SUSPENDER, CLOSE_FIRST, GENERATIONS, SPLIT_SCAN, FOREVER,
- * WEAK_MEMORY. */
+ * WEAK_MEMORY; MASKS, EXACT: see the idle store. */
 
 #if defined(PULL) || DIALERS > 0
 #define DIALS 1
@@ -120,7 +120,10 @@
 /* ------------------------------------------------------------------- shared */
 
 byte gate;        /* written under the lock, read by everyone */
-byte idle = IDLE; /* bit set = idle; who clears it owns the slot */
+byte idle = IDLE; /* bit set = idle: the word of a slot; who clears it owns it */
+#ifdef MASKS
+byte hint = IDLE; /* the mask: bits of slots that may be idle */
+#endif
 byte lock;        /* 0 free, else the thread that holds it */
 
 /* Under the lock. */
@@ -334,12 +337,82 @@ end:
 
 /* ----------------------------------------------------------- the idle store */
 
+/* Two kinds of store. Without MASKS what is idle changes and is looked at in one
+ * step: the store `lock`, whose mutex does that. With MASKS they are `lockfree`
+ * and `sharded`, which differ only in where the hints of a get come from: scans
+ * go by the bits of a mask, which a get leaves set and a put sets when it is
+ * clear; whoever finds a bit stale may clear it. With EXACT (a pool that limits
+ * what is idle) a bit is cleared before its slot is claimed, and only then. */
+
+#ifdef MASKS
+#ifdef WEAK_MEMORY
+#error "orders of the masks: see tests/mutations"
+#endif
+/* Clears bits that seem stale, and sets those again that were not. */
+inline clear_stale()
+{
+    hint = hint & ~stale;
+#ifndef STALE_FORGOTTEN
+    stale = stale & idle;
+    if
+    :: stale != 0 ->
+        d_step {
+            hint = hint | stale;
+            mask = mask | stale;
+            returned = true
+        }
+    :: else -> skip
+    fi
+#endif
+}
+
+inline scan(order)
+{
+    mask = hint;
+    d_step {
+        stale = mask & ~idle;
+        mask = mask & idle
+    };
+#ifndef EXACT
+    if
+    :: stale != 0 && me != REAPER_ID -> clear_stale()
+    :: true -> skip /* maintenance and sweeps leave them */
+    fi;
+#endif
+    stale = 0
+}
+
+/* `show` of the engine (a word of Promela): after the slot was made idle. */
+inline set_bit(shown)
+{
+#ifndef BIT_NOT_SET
+#ifdef BIT_READ_BEFORE_WORD
+    if
+    :: seen_set -> skip
+    :: else -> hint = hint | BIT(shown)
+    fi;
+    seen_set = false
+#else
+    if
+    :: hint & BIT(shown) -> skip
+    :: else -> hint = hint | BIT(shown)
+    fi
+#endif
+#else
+    skip
+#endif
+}
+#define leave_mask(left) hint = hint & ~BIT(left)
+#else
 #ifdef SPLIT_SCAN
 #define scan(order)                                                           \
     load_idle(mask, 1, order);                                                \
     load_idle(mask, 2, order)
 #else
 #define scan(order) load_idle(mask, 255, order)
+#endif
+#define set_bit(shown) skip
+#define leave_mask(left) skip
 #endif
 
 /* Any of them: the order among idle connections is no part of the protocol. */
@@ -353,8 +426,7 @@ inline choose(from)
     fi
 }
 
-/* Clears the bit of `slot`; `won` says whether it was set. */
-inline claim_bit()
+inline claim_word()
 {
 #ifdef LOAD_THEN_CLEAR
     won = (idle & BIT(slot)) != 0;
@@ -375,8 +447,28 @@ inline claim_bit()
     }
 }
 
+/* Takes `slot` when it is idle; `won` says whether it was. */
+inline claim_bit()
+{
+#ifdef EXACT
+    d_step {
+        won = (hint & BIT(slot)) != 0;
+        hint = hint & ~BIT(slot)
+    };
+    if
+    :: won -> claim_word()
+    :: else -> skip
+    fi
+#else
+    claim_word()
+#endif
+}
+
 inline idle_publish(published, how)
 {
+#ifdef BIT_READ_BEFORE_WORD
+    seen_set = (hint & BIT(published)) != 0;
+#endif
     atomic {
         d_step {
             if
@@ -385,7 +477,8 @@ inline idle_publish(published, how)
             fi
         };
         write(OP_PUBLISH + published, how)
-    }
+    };
+    set_bit(published)
 }
 
 /* ----------------------------------------------------------------- the lock */
@@ -403,6 +496,9 @@ inline engine_unlock()
 {
     d_step {
         drain();
+#ifdef MASKS
+        returned = false; /* who holds the lock serves what is set again */
+#endif
         if
         :: over && open + dialing <= max ->
             over = false;
@@ -568,6 +664,7 @@ inline free_place(freed)
 inline begin_close(leaving)
 {
     d_step {
+        leave_mask(leaving);
 #ifdef CLOSE_FIRST
         closing++;
         closed_later = closed_later | BIT(leaving)
@@ -577,11 +674,19 @@ inline begin_close(leaving)
     }
 }
 
+#ifdef MASKS
+#define SCAN_BEGIN skip ->
+#define SCAN_END
+#else
+#define SCAN_BEGIN atomic {
+#define SCAN_END }
+#endif
+
 /* Scans for an idle connection among `from` and claims it. */
 inline take_idle(from)
 {
     do
-    :: atomic {
+    :: SCAN_BEGIN
         scan(ORDER_SCAN);
         if
         :: (mask & (from)) != 0 ->
@@ -591,7 +696,7 @@ inline take_idle(from)
             mask = 0;
             slot = NO_SLOT
         fi
-       };
+       SCAN_END;
        if
        :: slot == NO_SLOT -> break
        :: else ->
@@ -900,10 +1005,17 @@ inline join(made)
     }
 }
 
+#if defined(BIT_READ_BEFORE_WORD)
+#define LOCALS_OF_MASKS , returned, seen_set; byte stale
+#elif defined(MASKS)
+#define LOCALS_OF_MASKS , returned; byte stale
+#else
+#define LOCALS_OF_MASKS
+#endif
 #define LOCALS                                                                \
     byte word, mask, slot, waiter, who, orphan, heir, tried, needing,         \
         told_later, closed_later;                                             \
-    bool won
+    bool won LOCALS_OF_MASKS
 
 /* ------------------------------------------------------------------ clients */
 
@@ -963,6 +1075,20 @@ proctype client(byte i)
         do
         :: STOPS_GET(word) -> break
         :: !STOPS_GET(word) ->
+#if defined(MASKS) && CLASSES == 1
+            /* the chain names one that is idle, or does not help */
+            if
+            :: atomic { idle != 0 -> choose(idle) };
+                claim_bit();
+                if
+                :: won ->
+                    got = slot;
+                    break
+                :: else -> slot = 0
+                fi
+            :: true -> skip
+            fi;
+#endif
             scan(WEAK);
             mask = FIT(i, mask); /* the kinds may be newer than the bits */
             if
@@ -997,6 +1123,26 @@ proctype client(byte i)
             won = 0;
             forget_early_idle()
         };
+#ifdef MASKS
+        /* What was put back on the way was put. */
+        if
+        :: returned ->
+            returned = false;
+#ifndef RETURNED_SILENT
+            load_gate(word, SEQ_CST);
+            if
+            :: word != 0 ->
+                engine_lock();
+                serve_locked();
+                engine_unlock();
+                carry_out()
+            :: else -> skip
+            fi
+#endif
+        :: else -> skip
+        fi;
+        returned = false;
+#endif
 
         /* enqueue, and wait */
         if
@@ -1378,6 +1524,9 @@ proctype monitor()
         :: else -> break
         od;
         assert(lock == 0);
+#ifdef MASKS
+        assert((idle & ~hint) == 0); /* every scan finds what is idle */
+#endif
         assert(dialing == 0 && closing == 0); /* no place is lost */
         assert(open == idles + kept);         /* no connection is lost */
         assert(!closed || idle == 0);         /* none outlives the pool */
