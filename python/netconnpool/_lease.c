@@ -707,6 +707,8 @@ static PyMethodDef module_methods[] = {
      "Brings the functions of the library, by their addresses."},
     {"use_for_loops", ncp_py_puller_use, METH_VARARGS,
      "Brings what pools of event loops need besides."},
+    {"forked", ncp_py_puller_forked, METH_NOARGS,
+     "This is a child of a fork: no event loop of before runs."},
     {NULL, NULL, 0, NULL},
 };
 

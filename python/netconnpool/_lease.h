@@ -42,5 +42,6 @@ PyTypeObject *ncp_py_add_type(PyObject *module, PyType_Spec *spec);
 /* The base of pools of event loops, in _puller.c. NULL on failure. */
 PyTypeObject *ncp_py_puller_type(PyObject *module);
 PyObject *ncp_py_puller_use(PyObject *module, PyObject *args);
+PyObject *ncp_py_puller_forked(PyObject *module, PyObject *unused);
 
 #endif /* NETCONNPOOL_PY_LEASE_H */

@@ -79,8 +79,7 @@ class Puller(Generic[C]):
     ) -> None: ...
     def _runs_in(
         self,
-        loop: asyncio.AbstractEventLoop,
-        running_loop: Callable[[], asyncio.AbstractEventLoop],
+        is_running: Callable[[], bool],
         new_future: Callable[[], asyncio.Future[Any]],
         /,
     ) -> None: ...
@@ -115,3 +114,4 @@ def use_for_loops(
     nowhere: types.CodeType,
     /,
 ) -> None: ...
+def forked() -> None: ...

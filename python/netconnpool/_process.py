@@ -6,7 +6,7 @@ import os
 import threading
 import time
 
-from netconnpool import _handle, _host
+from netconnpool import _handle, _host, _lease
 from netconnpool._ffi import ffi, lib
 
 CLOSE_MS = 1000  # how long closing may hold up the end of the program
@@ -31,6 +31,7 @@ def _in_child() -> None:
     """Pools begin anew in a forked child; the parent's connections are none of
     its business."""
     lib.ncp_py_begin(threading.get_ident())
+    _lease.forked()
     for host in _host.hosts():
         host.forget_inherited()
 

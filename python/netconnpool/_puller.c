@@ -13,6 +13,7 @@
 
 #include "netconnpool.h"
 
+#include <pthread.h>
 #include <stddef.h>
 #include <structmember.h>
 
@@ -50,10 +51,13 @@ typedef struct {
     char is_slow;       /* each return has something to be asked first */
     char is_lending;
     /* of its loop; NULL for what is no loop of asyncio */
-    PyObject *loop;
-    PyObject *running_loop; /* called: the loop of this thread */
+    PyObject *is_running; /* its method, as the next */
     PyObject *new_future;
+    pthread_t thread;
+    unsigned process; /* how many forks there had been */
 } puller_object;
+
+static unsigned forks;
 
 enum { NOTED = 3 };
 
@@ -76,8 +80,7 @@ static int puller_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(puller->lease_type);
     for (int i = 0; i < NOTED; i++)
         Py_VISIT(puller->noted[i]);
-    Py_VISIT(puller->loop);
-    Py_VISIT(puller->running_loop);
+    Py_VISIT(puller->is_running);
     Py_VISIT(puller->new_future);
     return 0;
 }
@@ -94,8 +97,7 @@ static int puller_clear(PyObject *self)
     Py_CLEAR(puller->lease_type);
     for (int i = 0; i < NOTED; i++)
         Py_CLEAR(puller->noted[i]);
-    Py_CLEAR(puller->loop);
-    Py_CLEAR(puller->running_loop);
+    Py_CLEAR(puller->is_running);
     Py_CLEAR(puller->new_future);
     return 0;
 }
@@ -153,21 +155,21 @@ static PyObject *puller_lends(PyObject *self, PyObject *args)
     return Py_NewRef(Py_None);
 }
 
-/* _runs_in(loop, running_loop, new_future): the loop of asyncio that it belongs
- * to. */
+/* _runs_in(is_running, new_future): methods of the loop of asyncio that it belongs
+ * to, which runs on this thread. */
 static PyObject *puller_runs_in(PyObject *self, PyObject *args)
 {
     puller_object *puller = (puller_object *)self;
-    PyObject *loop, *running_loop, *new_future;
+    PyObject *is_running, *new_future;
 
-    if (!PyArg_ParseTuple(args, "OOO", &loop, &running_loop, &new_future))
+    if (!PyArg_ParseTuple(args, "OO", &is_running, &new_future))
         return NULL;
+    puller->thread = pthread_self();
+    puller->process = forks;
     Py_XDECREF(puller->new_future);
     puller->new_future = Py_NewRef(new_future);
-    Py_XDECREF(puller->running_loop);
-    puller->running_loop = Py_NewRef(running_loop);
-    Py_XDECREF(puller->loop);
-    puller->loop = Py_NewRef(loop);
+    Py_XDECREF(puller->is_running);
+    puller->is_running = Py_NewRef(is_running);
     return Py_NewRef(Py_None);
 }
 
@@ -179,17 +181,26 @@ static PyObject *puller_lends_no_more(PyObject *self, PyObject *unused)
     return Py_NewRef(Py_None);
 }
 
-/* Whether this is the thread of its loop, and the loop runs. -1 on failure. */
+/* Whether this is the thread of its loop, and the loop runs. -1 on failure.
+ * asyncio.get_running_loop() says the same, by a system call. Of a loop that went
+ * to another thread it is not known: then Python asks. */
 static int is_here(const puller_object *puller)
 {
-    if (puller->loop == NULL)
+    if (puller->is_running == NULL || puller->process != forks ||
+        !pthread_equal(puller->thread, pthread_self()))
         return 0;
-    PyObject *loop = PyObject_CallNoArgs(puller->running_loop);
-    if (loop == NULL && !PyErr_ExceptionMatches(PyExc_RuntimeError))
-        return -1;
-    PyErr_Clear(); /* no loop runs here */
-    Py_XDECREF(loop);
-    return loop == puller->loop;
+    PyObject *runs = PyObject_CallNoArgs(puller->is_running);
+    Py_XDECREF(runs);
+    return runs == NULL ? -1 : runs == Py_True;
+}
+
+/* In a forked child no loop of the parent runs. */
+PyObject *ncp_py_puller_forked(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    forks++;
+    return Py_NewRef(Py_None);
 }
 
 /* --------------------------------------------------------------------- lending */

@@ -340,7 +340,7 @@ class AsyncPool(PullPool[C]):
         except BaseException:
             self._loop = None
             raise
-        self._runs_in(loop, _running_loop, _maker_of_futures(loop))
+        self._runs_in(loop.is_running, _maker_of_futures(loop))
         self._is_in_loop = True
         return self._machine
 

@@ -2,12 +2,14 @@
 import asyncio
 import contextlib
 import contextvars
+import functools
 import gc
 import os
 import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import warnings
 import weakref
 
@@ -621,6 +623,43 @@ def test_garbage_that_looks_at_a_pool_of_the_same_garbage_finds_none():
         del pool
         gc.collect()
     assert seen == ["<AsyncPool that is not open>", "looked"]
+
+
+def test_a_loop_may_go_on_in_another_thread_but_not_two_at_once():
+    """One that stands still is not there for another thread, or another loop."""
+    loop = asyncio.new_event_loop()
+    things = Things()
+    pool = AsyncPool(things, **quiet(max_connections=1))
+
+    async def use():
+        async with pool.connection() as conn:
+            waiting = asyncio.ensure_future(pool.getconn())
+            await turns()
+            assert pool.waiting_count == 1
+            await pool.putconn(conn)
+        await pool.putconn(await waiting)
+
+    async def misuse(conn):
+        with pytest.raises(netconnpool.NotPossible, match="another event loop"):
+            await pool.getconn()
+        with pytest.raises(netconnpool.NotPossible, match="another event loop"):
+            await pool.putconn(conn)
+
+    def with_loop(main):
+        loop.run_until_complete(asyncio.wait_for(main, LONG))
+
+    with_loop(use())
+    thread = threading.Thread(target=with_loop, args=(use(),))
+    thread.start()
+    thread.join(LONG)
+    with_loop(use())
+    conn = loop.run_until_complete(pool.getconn())
+    run(functools.partial(misuse, conn))
+    loop.run_until_complete(pool.putconn(conn))
+    assert pool.stats().successful == 7
+    loop.run_until_complete(pool.close())
+    loop.close()
+    assert [thing.closed for thing in things.made] == [1]
 
 
 @pytest.mark.parametrize("is_late", [False, True])
