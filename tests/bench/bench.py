@@ -15,8 +15,8 @@ import sys
 
 from ncpbench import cases, contestants, figures, plots, report, rounds, targets
 
-QUICK_ROUNDS, ROUNDS = 3, 7
-QUICK_BUDGET = 75  # seconds for measuring; the rest is for building
+QUICK_ROUNDS, ROUNDS = 3, 5
+QUICK_BUDGET = 90  # seconds for measuring; the rest is for building
 
 
 class Progress:
@@ -84,7 +84,7 @@ def measure(options, entries, missing, say):
                              options.quick)
     return report.Outcome(results, verdicts, [*missing, *run.missing],
                           run.failures, run.rounds, options.quick, machine,
-                          version_of(entries))
+                          version_of(entries), run.left_out)
 
 
 def write(options, outcome, text):

@@ -125,6 +125,11 @@ def test_one_rival_that_is_faster_is_enough_to_miss():
     assert verdict(target, ours, tap).state == targets.UNKNOWN
 
 
+def test_limits_are_written_out():
+    texts = {target.limit_text() for target in targets.TARGETS}
+    assert {"at most 1.0", "at least 33,529,430", "below 1"} <= texts
+
+
 def test_a_language_is_compared_with_its_own_rivals():
     target = targets.Target(
         "a", "", targets.WorstRival(targets.Of("uncontended", "netconnpool/go",
@@ -150,9 +155,7 @@ def test_every_target_names_a_case_and_a_limit():
     names = {case.name: case.letter for case in cases.CASES}
     for target in targets.TARGETS:
         value = target.value
-        of = (getattr(value, "above", None) or getattr(value, "ours", None)
-              or value)
-        assert names[of.case] == target.letter, target.what
+        assert {names[of.case] for of in value.figures()} == {target.letter}
         limits = (target.at_most, target.at_least, target.below)
         assert len([limit for limit in limits if limit is not None]) == 1
         assert target.limit_text()
@@ -272,7 +275,31 @@ def test_a_budget_ends_a_run_and_says_so():
     run = rounds.Run(jobs, rounds.Plan(rounds=9, budget=5), said.append,
                      clock=lambda: now[0])
     run.all_rounds(sample)
-    assert [one.name for one in run.missing] == ["duel: b"]
+    assert run.left_out == ["duel"]
+    assert not run.missing
+
+
+def test_a_quick_run_leaves_out_what_no_target_needs():
+    listed = [entry("p", LOCKFREE), entry("p", "netconnpool/lock"),
+              entry("p", "apr_reslist"),
+              contestants.Entry("p", "java", "duel", "hikaricp"),
+              contestants.Entry("p", "java", "uncontended", "hikaricp")]
+    chosen = cases.selected(["a", "d"])
+
+    def subjects(quick):
+        return [(job.case.name, job.series.subject)
+                for job in rounds.jobs_of(listed, chosen, quick)]
+    assert subjects(quick=True) == [("uncontended", "hikaricp"),
+                                    ("duel", LOCKFREE), ("duel", "apr_reslist")]
+    assert len(subjects(quick=False)) == 5
+
+
+def test_a_case_has_fewer_rounds_when_it_says_so():
+    jobs = rounds.jobs_of([entry("p", LOCKFREE, "spike")],
+                          cases.selected(["f"]), quick=True)
+    run = rounds.Run(jobs, rounds.Plan(rounds=3, quick=True), lambda text: None)
+    run.all_rounds(lambda job, seconds: {"opened": 5})
+    assert len(jobs[0].series.samples) == 1
 
 
 def test_variants_of_a_contestant_are_its_own():
@@ -281,7 +308,8 @@ def test_variants_of_a_contestant_are_its_own():
                           cases.selected(["g"]), quick=True)
     assert [job.series.variant for job in jobs] == list(own)
     assert cases.arguments(own[0]) == ["--transport", "tcp", "--size", "64"]
-    assert cases.variant_text(own[0]) == "tcp, 64 size"
+    assert cases.variant_text(own[0]) == "tcp, size 64"
+    assert cases.variant_text({"threads": 2}) == "2 threads"
     with pytest.raises(ValueError, match="no such case: z"):
         cases.selected(["a", "z"])
 

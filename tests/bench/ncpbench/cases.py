@@ -13,6 +13,8 @@ class Case:
     seconds: float = 0.3  # of one sample
     quick_seconds: float = 0.05
     rounds: int | None = None  # at most; None: as many as the others
+    quick_rounds: int | None = None
+    quick_own: int = 1  # of the variants that a contestant names itself
     more: tuple[str, ...] = ()  # further figures for the table
 
 
@@ -36,19 +38,19 @@ CASES = (
     Case("e", "waiters", "Many wait for 1 connection: a place in line",
          "handoff_ns",
          _each("callers", 100, 1000, 10000), _each("callers", 100, 10000),
-         more=("enqueue_ns", "cancel_ns", "timeout_ns")),
+         quick_rounds=2, more=("enqueue_ns", "cancel_ns", "timeout_ns")),
     Case("f", "spike", "50 callers at once, a dial takes 150 ms, the use 2 ms",
-         "opened", rounds=3, more=("peak", "total_ms")),
+         "opened", rounds=3, quick_rounds=1, more=("peak", "total_ms")),
     Case("g", "sockets", "Echo over loopback", "exchanges_per_s",
          seconds=2, quick_seconds=0.5, rounds=5,
          more=("connection_p50_ns", "request_p50_ns", "request_p99_ns")),
     Case("h", "fuzz", "50 threads, TCP and UDP mixed", "ns_per_op",
-         seconds=120, quick_seconds=2, rounds=1,
+         seconds=120, quick_seconds=1, rounds=1, quick_rounds=1, quick_own=2,
          more=("gets_in_120_s", "average_get_ns", "exchanges_per_s",
                "wrong_bytes", "stale_datagrams", "timeouts", "crashes")),
     Case("i", "memory", "Bytes of heap", "pool_bytes",
          _each("connections", 0, 100, 1000, 10000, 100000),
-         _each("connections", 0, 100000), rounds=3,
+         _each("connections", 0, 100000), rounds=3, quick_rounds=1,
          more=("connection_bytes", "waiter_bytes", "ticket_bytes",
                "configuration_bytes")),
     Case("j", "close", "Closing a pool with idle connections only", "close_us",
@@ -73,11 +75,16 @@ def selected(only):
 
 
 def variant_text(variant):
-    """{"threads": 2} is "2 threads", {"mode": "verified"} is "verified"."""
+    """{"threads": 2} is "2 threads", {"size": 64} "size 64", {"mode": "verified"}
+    "verified"."""
     words = []
     for name, value in variant.items():
-        number = isinstance(value, (int, float))
-        words.append(f"{value:,} {name}" if number else str(value))
+        if not isinstance(value, (int, float)):
+            words.append(str(value))
+        elif name.endswith("s"):
+            words.append(f"{value:,} {name}")
+        else:
+            words.append(f"{name} {value:,}")
     return ", ".join(words)
 
 

@@ -1,4 +1,5 @@
 """What a run is told as: JSON, and Markdown that reads well in a terminal too."""
+import collections
 import dataclasses
 import datetime
 import os
@@ -65,6 +66,7 @@ class Outcome:
     quick: bool
     machine: dict
     version: str = ""
+    left_out: list = dataclasses.field(default_factory=list)
 
 
 # ------------------------------------------------------------------------ parts
@@ -155,7 +157,12 @@ def markdown(outcome):
         lines += ["\n## Targets\n", targets_table(outcome.verdicts)]
     notes = _notes(outcome.results)
     if notes:
-        lines += ["\n## What the rivals do not do\n", *notes]
+        lines += ["\n## Notes\n", *notes]
+    if outcome.left_out:
+        counts = collections.Counter(outcome.left_out)
+        lines += ["\n## No time\n", "This run ended before these samples: "
+                  + ", ".join(f"{case} {count}"
+                              for case, count in counts.items())]
     lines += _list("Missing", outcome.missing)
     lines += _list("Failed", outcome.failures)
     return "\n".join(lines) + "\n"

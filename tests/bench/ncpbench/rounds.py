@@ -4,12 +4,12 @@ import json
 import subprocess
 import time
 
-from . import cases
+from . import cases, targets
 from .contestants import Missing
 from .figures import Series
 
 CANNOT = 77  # the exit code of who cannot do it here
-GRACE_SECONDS = 120  # for a sample, besides its own time
+GRACE_SECONDS, QUICK_GRACE_SECONDS = 120, 20  # besides a sample's own time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,21 +29,35 @@ class Job:
     over: bool = False  # it failed or cannot
 
 
+def _is_quick(entry):
+    """Whether a quick run has it: everybody in the first case, then what the
+    targets name, the stores side by side, and the rivals in C."""
+    if entry.case == "uncontended" or entry.subject in targets.named(entry.case):
+        return True
+    return entry.language == "c" and (
+        entry.case == "parallel" or not targets.is_ours(entry.subject))
+
+
+def _variants_of(entry, case, quick):
+    if not entry.variants:
+        return case.quick_variants if quick else case.variants
+    return entry.variants[:case.quick_own] if quick else entry.variants
+
+
 def jobs_of(entries, chosen, quick):
     """A job for each subject in each variant, case by case."""
     jobs = []
     for case in chosen:
-        usual = case.quick_variants if quick else case.variants
-        listed = [entry for entry in entries if entry.case == case.name]
+        listed = [(entry, _variants_of(entry, case, quick)) for entry in entries
+                  if entry.case == case.name and (not quick or _is_quick(entry))]
         variants = []
-        for entry in listed:
-            variants += [one for one in entry.variants or usual
-                         if one not in variants]
+        for _, own in listed:
+            variants += [one for one in own if one not in variants]
         jobs += [Job(case, entry.program,
                      Series(case.name, variant, entry.subject, entry.language,
                             entry.version, entry.notes))
-                 for variant in variants for entry in listed
-                 if variant in (entry.variants or usual)]
+                 for variant in variants for entry, own in listed
+                 if variant in own]
     return jobs
 
 
@@ -53,13 +67,13 @@ def seconds_of(job, plan):
     return job.case.quick_seconds if plan.quick else job.case.seconds
 
 
-def run_sample(job, seconds):
-    """One sample; raises Missing's reason as OSError or ValueError."""
+def run_sample(job, seconds, grace=GRACE_SECONDS):
+    """One sample. LookupError: it cannot do it here; another one: it failed."""
     series = job.series
     command = [job.program, "--case", series.case, "--subject", series.subject,
                "--seconds", str(seconds), *cases.arguments(series.variant)]
     done = subprocess.run(command, capture_output=True, text=True,
-                          timeout=seconds * 5 + GRACE_SECONDS)
+                          timeout=seconds * 5 + grace)
     if done.returncode == CANNOT:
         raise LookupError(done.stderr.strip() or "it cannot do this here")
     lines = done.stdout.strip().splitlines()
@@ -80,6 +94,7 @@ class Run:
         self.clock = clock
         self.missing = []
         self.failures = []
+        self.left_out = []  # names of cases, for each sample there was no time for
         self.rounds = 0
 
     def _name(self, job):
@@ -87,7 +102,11 @@ class Run:
         case = f"{job.case.name} ({variant})" if variant else job.case.name
         return f"{case}: {job.series.subject}"
 
-    def _take(self, job, sample=run_sample):
+    def _sample(self, job, seconds):
+        return run_sample(job, seconds, QUICK_GRACE_SECONDS if self.plan.quick
+                          else GRACE_SECONDS)
+
+    def _take(self, job, sample):
         try:
             job.series.samples.append(
                 sample(job, seconds_of(job, self.plan)))
@@ -100,13 +119,18 @@ class Run:
 
     def _due(self, number):
         return [job for job in self.jobs if not job.over
-                and number < (job.case.rounds or self.plan.rounds)]
+                and number < self._rounds_of(job.case)]
+
+    def _rounds_of(self, case):
+        most = case.quick_rounds if self.plan.quick else None
+        return min(self.plan.rounds, most or case.rounds or self.plan.rounds)
 
     def _fits(self, spent, last):
         """Whether another round like the last one is within the budget."""
         return self.plan.budget is None or spent + last <= self.plan.budget
 
-    def all_rounds(self, sample=run_sample):
+    def all_rounds(self, sample=None):
+        sample = sample or self._sample
         began = self.clock()
         last = 0.0
         for number in range(self.plan.rounds):
@@ -117,8 +141,7 @@ class Run:
             due = self._due(number)
             for place, job in enumerate(due, 1):
                 if not self._fits(self.clock() - began, 0):
-                    self.missing.append(Missing(
-                        self._name(job), f"no time for round {number + 1}"))
+                    self.left_out.append(job.case.name)
                     continue
                 self.say(f"round {number + 1} of {self.plan.rounds}, "
                          f"{place} of {len(due)}: {self._name(job)}")

@@ -6,7 +6,10 @@ from . import figures
 
 LOCKFREE = "netconnpool/lockfree"
 TWO_LOCKS = "pthread-mutex-twice"
-NO_POOLS = ("pthread-mutex", TWO_LOCKS, "clock_gettime")
+# They measure the language or the machine, and lend nothing that has to be
+# limited, waited for or closed.
+YARDSTICKS = ("pthread-mutex", TWO_LOCKS, "clock_gettime", "go-channel",
+              "lua-table", "ffi-call")
 SIXTEEN_ON_FOUR = {"threads": 16, "connections": 4}
 TWO = {"threads": 2}
 KIB, MIB = 1024, 1024 * 1024
@@ -24,6 +27,9 @@ class Of:
     metric: str
     variant: tuple = ()
 
+    def figures(self):
+        return (self,)
+
     def series(self, results):
         return results.find(self.case, self.subject, dict(self.variant))
 
@@ -38,6 +44,9 @@ class Ratio:
     """A figure over another one of the same run, round by round."""
     above: Of
     below: Of
+
+    def figures(self):
+        return (self.above, self.below)
 
     def value(self, results):
         above = self.above.series(results)
@@ -55,6 +64,9 @@ class WorstRival:
     ours: Of
     language: str | None = None
 
+    def figures(self):
+        return (self.ours,)
+
     def value(self, results):
         ours = self.ours.series(results)
         if ours is None:
@@ -63,7 +75,7 @@ class WorstRival:
             figures.ratio(ours, one, self.ours.metric)
             for one in results.series
             if one.case == self.ours.case and one.samples
-            and not is_ours(one.subject) and one.subject not in NO_POOLS
+            and not is_ours(one.subject) and one.subject not in YARDSTICKS
             and self.language in (None, one.language)]
         return max((ratio for ratio in ratios if ratio is not None),
                    default=None)
@@ -80,11 +92,11 @@ class Target:
     whole_run: bool = False  # a quick run says nothing about it
 
     def limit_text(self):
-        if self.at_least is not None:
-            return f"at least {self.at_least:,g}"
-        if self.at_most is not None:
-            return f"at most {self.at_most:,g}"
-        return f"below {self.below:,g}"
+        for words, limit in (("at least", self.at_least),
+                             ("at most", self.at_most), ("below", self.below)):
+            if limit is not None:
+                return f"{words} {limit:,}"
+        raise ValueError(f"no limit: {self.what}")
 
     def holds(self, value):
         return ((self.at_most is None or value <= self.at_most)
@@ -215,6 +227,13 @@ TARGETS = (
     *_of_language("Python", "python", "netconnpool/python", 500),
     *_of_language("LuaJIT", "lua", "netconnpool/lua", 60),
 )
+
+
+def named(case, targets=TARGETS):
+    """The subjects that the targets of a case look at."""
+    return {figure.subject for target in targets
+            for figure in target.value.figures() if figure.case == case}
+
 
 HOLDS, MISSED, UNKNOWN = "holds", "missed", "not measured"
 
