@@ -772,6 +772,73 @@ ncp__latency_percentiles(const struct ncp__latency *latency);
 
 #endif
 
+/* engine/pace.h */
+/*
+ * The pace of dials: whether one more is worth beginning.
+ *
+ * A burst of callers on a pool whose connections come back soon is served by
+ * those long before a dial is done; connections dialed for it are needed by
+ * nobody then. So the first dial for a line begins at once, and another beside it
+ * when it is likely to be of use:
+ *   nothing could come back, or nothing has for a part of a dial's time; or
+ *   in a dial's time fewer are served by what comes back, at the rate seen, than
+ *   stand in line beyond those whom the dials under way will serve; or
+ *   what is under way takes much longer than a dial does: it may hang.
+ * A waiter is held up by a quarter of a dial's time at most, and never while
+ * nothing is known or dials are short.
+ *
+ * Guarded by the engine's lock.
+ */
+#ifndef NCP_ENGINE_PACE_H
+#define NCP_ENGINE_PACE_H
+
+
+struct ncp__pace {
+    uint64_t dial_ns;  /* how long a dial takes, smoothed; 0: not known */
+    uint64_t begun_ns; /* when the last dial began */
+    uint64_t since_ns; /* since when `served` is looked at, from `base` on */
+    uint64_t
+        progress_ns;     /* when one more had been served; or the line formed */
+    uint64_t look_ns;    /* when somebody was asked to look again */
+    uint32_t served;     /* waiters, ever, by what came back */
+    uint32_t base, seen; /* of those: before since_ns, before progress_ns */
+    bool formed;         /* the line is known to the look below */
+};
+
+/* How things stand when it is asked. */
+struct ncp__pace_state {
+    uint32_t waiting;   /* in line */
+    uint32_t under_way; /* dials */
+    uint32_t there;     /* connections that may come back */
+};
+
+/* A waiter was served by a connection that came back. */
+static inline void ncp__pace_served(struct ncp__pace *pace)
+{
+    pace->served++;
+}
+
+/* Somebody is about to stand where nobody stood. */
+static inline void ncp__pace_new_line(struct ncp__pace *pace)
+{
+    pace->formed = false;
+}
+
+/* A dial was begun; it took so long to succeed. */
+void ncp__pace_begun(struct ncp__pace *pace, uint64_t now_ns);
+void ncp__pace_dialed(struct ncp__pace *pace, uint64_t took_ns);
+
+/* Notes what has changed since the last look. */
+void ncp__pace_look(struct ncp__pace *pace, uint64_t now_ns);
+
+/* Whether a dial is worth beginning now; if not, when to ask again at the
+ * latest. */
+bool ncp__pace_allows(const struct ncp__pace *pace,
+                      const struct ncp__pace_state *state, uint64_t now_ns,
+                      uint64_t *again_ns);
+
+#endif
+
 /* engine/park.h */
 /*
  * Waiting on a word: the one way in which the library blocks a thread.
@@ -1023,6 +1090,7 @@ struct ncp__engine {
     struct ncp__engine_limits limits;
     struct ncp__lines lines;
     struct ncp__gatekeeper gatekeeper;
+    struct ncp__pace pace;
     struct ncp__tally tally;
     struct ncp__prewarm prewarm;
     struct ncp__dial_error dial_error;
@@ -1431,6 +1499,7 @@ static uint32_t reserve(struct ncp__engine *engine, enum ncp__dial_kind kind,
         atomic_load_explicit(&engine->epoch, memory_order_relaxed),
         memory_order_relaxed);
     atomic_store_explicit(&slot->flags, 0, memory_order_relaxed);
+    ncp__pace_begun(&engine->pace, now_ns);
     slot->dials_next = engine->dials;
     engine->dials = index;
     engine->dialing++;
@@ -1567,6 +1636,60 @@ static bool may_dial(struct ncp__engine *engine, uint64_t now_ns,
     return false;
 }
 
+/* Whether this waiter could have any connection that comes back. */
+static bool all_fit(const struct ncp__engine *engine,
+                    const struct ncp__waiter *waiter)
+{
+    const struct ncp__tally *tally = &engine->tally;
+
+    return (waiter->protocol == NCP_PROTOCOL_UNKNOWN ||
+            tally->current_by_protocol[waiter->protocol] == engine->open) &&
+           (waiter->ip == NCP_IP_UNKNOWN ||
+            tally->current_by_ip[waiter->ip] == engine->open);
+}
+
+/* Whether anybody would be turned away for want of a dial (max_waiters). */
+static bool line_is_full(const struct ncp__engine *engine)
+{
+    return engine->limits.max_waiters != 0 &&
+           engine->lines.needing > engine->limits.max_waiters;
+}
+
+/* Has the pace looked at again, once for all who ask meanwhile. */
+static void look_again(struct ncp__engine *engine, uint64_t at_ns,
+                       uint64_t now_ns, struct ncp__acts *acts)
+{
+    uint64_t *look_ns = &engine->pace.look_ns;
+
+    if (*look_ns <= now_ns || *look_ns > at_ns) {
+        *look_ns = at_ns;
+        retry_at(engine, at_ns, acts);
+    } else if (*look_ns < engine->retry_ns) {
+        engine->retry_ns = *look_ns;
+    }
+}
+
+/* Whether the line will not be served before the dial is done. A dial of a server
+ * is an accept: it costs nothing. */
+static bool is_worth_it(struct ncp__engine *engine,
+                        const struct ncp__waiter *waiter, uint64_t now_ns,
+                        struct ncp__acts *acts)
+{
+    /* What was dialed and has not joined yet is about to. */
+    const struct ncp__pace_state state = {
+        .waiting = engine->lines.waiting,
+        .under_way = engine->creating,
+        .there = engine->open + engine->dialing - engine->creating};
+    uint64_t again_ns = NCP__NEVER;
+
+    if (engine->limits.server || !all_fit(engine, waiter) ||
+        line_is_full(engine) ||
+        ncp__pace_allows(&engine->pace, &state, now_ns, &again_ns))
+        return true;
+    look_again(engine, again_ns, now_ns, acts);
+    return false;
+}
+
 /* Hands the reservation to a waiter that dials itself. */
 static void give_reservation(struct ncp__engine *engine,
                              struct ncp__waiter *waiter, uint32_t index,
@@ -1593,7 +1716,9 @@ static bool begin_one(struct ncp__engine *engine, uint64_t now_ns,
         return false;
     if (!ncp__has_room_locked(engine))
         make_room__engine_dial(engine, waiter, now_ns, acts);
-    if (!ncp__has_room_locked(engine) || !may_dial(engine, now_ns, acts))
+    if (!ncp__has_room_locked(engine) ||
+        !is_worth_it(engine, waiter, now_ns, acts) ||
+        !may_dial(engine, now_ns, acts))
         return false;
     uint32_t index =
         reserve(engine, NCP__DIAL_DEMAND, waiter->protocol, waiter->ip, now_ns);
@@ -1665,6 +1790,7 @@ void ncp__begin_dials_locked(struct ncp__engine *engine, uint64_t now_ns,
     if ((gate & (NCP__GATE_CLOSED | NCP__GATE_SUSPENDED)) != 0)
         return;
     engine->retry_ns = NCP__NEVER;
+    ncp__pace_look(&engine->pace, now_ns);
     while (begin_one(engine, now_ns, acts))
         continue;
     prewarm__engine_dial(engine, now_ns, acts);
@@ -1706,6 +1832,10 @@ void ncp__dialed_locked(struct ncp__engine *engine, struct ncp__slot *slot,
     slot->ip = (uint8_t)made->ip;
     if (slot->id == 0)
         slot->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
+    if ((slot->dial_flags & NCP__DIAL_PERMIT) != 0)
+        ncp__pace_dialed(&engine->pace, now_ns > slot->created_ns
+                                            ? now_ns - slot->created_ns
+                                            : 0);
     slot->created_ns = now_ns;
     uint8_t flags = made->nonblocking ? NCP__FLAG_NONBLOCKING : 0;
     flags |= made->datagram ? NCP__FLAG_DATAGRAM : 0;
@@ -4490,8 +4620,10 @@ void ncp__give_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
 
     ncp__leave_line_locked(engine, waiter, acts);
-    if (!fresh)
+    if (!fresh) {
         slot->slow_gets++;
+        ncp__pace_served(&engine->pace);
+    }
     atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
     atomic_store_explicit(&slot->word,
                           ncp__word(ncp__word_generation(word), NCP__LEASED),
@@ -4594,6 +4726,8 @@ void ncp__engine_serve(struct ncp__engine *engine, uint64_t now_ns,
 void ncp__enter_line_locked(struct ncp__engine *engine,
                             struct ncp__waiter *waiter)
 {
+    if (engine->lines.waiting == 0)
+        ncp__pace_new_line(&engine->pace);
     ncp__lines_add(&engine->lines, waiter);
     ncp__lines_need(&engine->lines, waiter);
     /* Seq_cst, before the masks are scanned: pairs with ncp__engine_offer. */
@@ -4753,6 +4887,91 @@ void ncp__engine_wake(struct ncp__acts *acts,
         waiter = after;
     }
 }
+
+/* --------------------------------------------------------- engine/pace.c */
+
+
+enum {
+    PARTS = 4,    /* a line is held up for this part of a dial's time */
+    WINDOW = 64,  /* who was served before these is forgotten by halves */
+    PATIENCE = 2, /* a dial that takes so many times the usual may hang */
+    SMOOTH = 4    /* the share of the latest dial in the average */
+};
+
+/* Shorter dials are cheaper than to think about them. */
+#define SHORT_NS (2 * NCP__NS_PER_MS)
+#define LONGEST_PAUSE_NS (1000 * NCP__NS_PER_MS)
+
+/* A clock that lags is no reason to go back. */
+static uint64_t past(uint64_t now_ns, uint64_t at_ns)
+{
+    return now_ns > at_ns ? now_ns - at_ns : 0;
+}
+
+void ncp__pace_begun(struct ncp__pace *pace, uint64_t now_ns)
+{
+    pace->begun_ns = now_ns;
+}
+
+void ncp__pace_dialed(struct ncp__pace *pace, uint64_t took_ns)
+{
+    if (pace->dial_ns == 0)
+        pace->dial_ns = took_ns;
+    else
+        pace->dial_ns += took_ns / SMOOTH - pace->dial_ns / SMOOTH;
+}
+
+static void begin_line(struct ncp__pace *pace, uint64_t now_ns)
+{
+    pace->since_ns = now_ns;
+    pace->progress_ns = now_ns;
+    pace->base = pace->served;
+    pace->seen = pace->served;
+    pace->formed = true;
+}
+
+void ncp__pace_look(struct ncp__pace *pace, uint64_t now_ns)
+{
+    if (!pace->formed)
+        begin_line(pace, now_ns);
+    if (pace->seen != pace->served) {
+        pace->seen = pace->served;
+        pace->progress_ns = now_ns;
+    }
+    if (pace->served - pace->base >= WINDOW) {
+        pace->base = pace->served - WINDOW / 2;
+        pace->since_ns += past(now_ns, pace->since_ns) / 2;
+    }
+}
+
+/* How many are served by what comes back while a dial is under way. */
+static uint64_t served_in_a_dial(const struct ncp__pace *pace, uint64_t now_ns)
+{
+    uint64_t each_ns =
+        past(now_ns, pace->since_ns) / (pace->served - pace->base);
+
+    return pace->dial_ns / (each_ns == 0 ? 1 : each_ns);
+}
+
+bool ncp__pace_allows(const struct ncp__pace *pace,
+                      const struct ncp__pace_state *state, uint64_t now_ns,
+                      uint64_t *again_ns)
+{
+    uint64_t pause_ns = pace->dial_ns / PARTS;
+
+    if (state->under_way == 0 || state->there == 0 || pace->dial_ns < SHORT_NS)
+        return true;
+    if (pause_ns > LONGEST_PAUSE_NS)
+        pause_ns = LONGEST_PAUSE_NS;
+    if (past(now_ns, pace->progress_ns) >= pause_ns ||
+        past(now_ns, pace->begun_ns) / PATIENCE >= pace->dial_ns)
+        return true;
+    *again_ns = pace->progress_ns + pause_ns;
+    return pace->served != pace->base &&
+           state->waiting > served_in_a_dial(pace, now_ns) + state->under_way;
+}
+#undef SHORT_NS
+#undef LONGEST_PAUSE_NS
 
 /* --------------------------------------------------- engine/park_linux.c */
 

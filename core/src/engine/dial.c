@@ -70,6 +70,7 @@ static uint32_t reserve(struct ncp__engine *engine, enum ncp__dial_kind kind,
         atomic_load_explicit(&engine->epoch, memory_order_relaxed),
         memory_order_relaxed);
     atomic_store_explicit(&slot->flags, 0, memory_order_relaxed);
+    ncp__pace_begun(&engine->pace, now_ns);
     slot->dials_next = engine->dials;
     engine->dials = index;
     engine->dialing++;
@@ -206,6 +207,60 @@ static bool may_dial(struct ncp__engine *engine, uint64_t now_ns,
     return false;
 }
 
+/* Whether this waiter could have any connection that comes back. */
+static bool all_fit(const struct ncp__engine *engine,
+                    const struct ncp__waiter *waiter)
+{
+    const struct ncp__tally *tally = &engine->tally;
+
+    return (waiter->protocol == NCP_PROTOCOL_UNKNOWN ||
+            tally->current_by_protocol[waiter->protocol] == engine->open) &&
+           (waiter->ip == NCP_IP_UNKNOWN ||
+            tally->current_by_ip[waiter->ip] == engine->open);
+}
+
+/* Whether anybody would be turned away for want of a dial (max_waiters). */
+static bool line_is_full(const struct ncp__engine *engine)
+{
+    return engine->limits.max_waiters != 0 &&
+           engine->lines.needing > engine->limits.max_waiters;
+}
+
+/* Has the pace looked at again, once for all who ask meanwhile. */
+static void look_again(struct ncp__engine *engine, uint64_t at_ns,
+                       uint64_t now_ns, struct ncp__acts *acts)
+{
+    uint64_t *look_ns = &engine->pace.look_ns;
+
+    if (*look_ns <= now_ns || *look_ns > at_ns) {
+        *look_ns = at_ns;
+        retry_at(engine, at_ns, acts);
+    } else if (*look_ns < engine->retry_ns) {
+        engine->retry_ns = *look_ns;
+    }
+}
+
+/* Whether the line will not be served before the dial is done. A dial of a server
+ * is an accept: it costs nothing. */
+static bool is_worth_it(struct ncp__engine *engine,
+                        const struct ncp__waiter *waiter, uint64_t now_ns,
+                        struct ncp__acts *acts)
+{
+    /* What was dialed and has not joined yet is about to. */
+    const struct ncp__pace_state state = {
+        .waiting = engine->lines.waiting,
+        .under_way = engine->creating,
+        .there = engine->open + engine->dialing - engine->creating};
+    uint64_t again_ns = NCP__NEVER;
+
+    if (engine->limits.server || !all_fit(engine, waiter) ||
+        line_is_full(engine) ||
+        ncp__pace_allows(&engine->pace, &state, now_ns, &again_ns))
+        return true;
+    look_again(engine, again_ns, now_ns, acts);
+    return false;
+}
+
 /* Hands the reservation to a waiter that dials itself. */
 static void give_reservation(struct ncp__engine *engine,
                              struct ncp__waiter *waiter, uint32_t index,
@@ -232,7 +287,9 @@ static bool begin_one(struct ncp__engine *engine, uint64_t now_ns,
         return false;
     if (!ncp__has_room_locked(engine))
         make_room(engine, waiter, now_ns, acts);
-    if (!ncp__has_room_locked(engine) || !may_dial(engine, now_ns, acts))
+    if (!ncp__has_room_locked(engine) ||
+        !is_worth_it(engine, waiter, now_ns, acts) ||
+        !may_dial(engine, now_ns, acts))
         return false;
     uint32_t index =
         reserve(engine, NCP__DIAL_DEMAND, waiter->protocol, waiter->ip, now_ns);
@@ -304,6 +361,7 @@ void ncp__begin_dials_locked(struct ncp__engine *engine, uint64_t now_ns,
     if ((gate & (NCP__GATE_CLOSED | NCP__GATE_SUSPENDED)) != 0)
         return;
     engine->retry_ns = NCP__NEVER;
+    ncp__pace_look(&engine->pace, now_ns);
     while (begin_one(engine, now_ns, acts))
         continue;
     prewarm(engine, now_ns, acts);
@@ -345,6 +403,10 @@ void ncp__dialed_locked(struct ncp__engine *engine, struct ncp__slot *slot,
     slot->ip = (uint8_t)made->ip;
     if (slot->id == 0)
         slot->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
+    if ((slot->dial_flags & NCP__DIAL_PERMIT) != 0)
+        ncp__pace_dialed(&engine->pace, now_ns > slot->created_ns
+                                            ? now_ns - slot->created_ns
+                                            : 0);
     slot->created_ns = now_ns;
     uint8_t flags = made->nonblocking ? NCP__FLAG_NONBLOCKING : 0;
     flags |= made->datagram ? NCP__FLAG_DATAGRAM : 0;

@@ -21,6 +21,7 @@
 #include "engine/gatekeeper.h"
 #include "engine/idle.h"
 #include "engine/latency.h"
+#include "engine/pace.h"
 #include "engine/waiter.h"
 
 #include <pthread.h>
@@ -137,6 +138,7 @@ struct ncp__engine {
     struct ncp__engine_limits limits;
     struct ncp__lines lines;
     struct ncp__gatekeeper gatekeeper;
+    struct ncp__pace pace;
     struct ncp__tally tally;
     struct ncp__prewarm prewarm;
     struct ncp__dial_error dial_error;

@@ -103,8 +103,10 @@ void ncp__give_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
 
     ncp__leave_line_locked(engine, waiter, acts);
-    if (!fresh)
+    if (!fresh) {
         slot->slow_gets++;
+        ncp__pace_served(&engine->pace);
+    }
     atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
     atomic_store_explicit(&slot->word,
                           ncp__word(ncp__word_generation(word), NCP__LEASED),
@@ -207,6 +209,8 @@ void ncp__engine_serve(struct ncp__engine *engine, uint64_t now_ns,
 void ncp__enter_line_locked(struct ncp__engine *engine,
                             struct ncp__waiter *waiter)
 {
+    if (engine->lines.waiting == 0)
+        ncp__pace_new_line(&engine->pace);
     ncp__lines_add(&engine->lines, waiter);
     ncp__lines_need(&engine->lines, waiter);
     /* Seq_cst, before the masks are scanned: pairs with ncp__engine_offer. */
