@@ -21,8 +21,7 @@ SCENES = {}
 
 IDLE, LENT, HELD = 1, 0, 2
 WAITING, PARKED = 0, 1
-ONE_WAITER = 256
-CLOSED = 1
+ONE_WAITER, CLOSED, TOLD = 256, 1, 32
 
 
 def scene(*variants):
@@ -166,6 +165,21 @@ def a_flag_is_raised_and_a_put(o, role, way):
                  {"mask": 1, "word": LENT})
 
 
+@scene(("fast", "set"), ("fast", "clear"), ("show", "set"), ("show", "clear"))
+def a_waiter_that_wants_to_be_told_again_and_a_put(o, way, bit):
+    """Adaptive: a put that sees that the oldest was told does not serve it."""
+    def waiter(t):
+        t.clear_bits("gate", TOLD, o("gate.told_no_more"))
+        return look(o, t)[0]
+
+    def puts(t):
+        publish(o, t, way)
+        return not t.load("gate", o("gate.look")) & TOLD
+    return Scene([waiter, puts], lambda saw: saw == (False, False),
+                 {"gate": ONE_WAITER + TOLD, "mask": int(bit == "set"),
+                  "word": LENT})
+
+
 @scene()
 def two_takers_and_one_connection(o):
     """No connection has two owners, and what the last one wrote is seen."""
@@ -189,8 +203,8 @@ def two_takers_and_one_connection(o):
     return Scene([putter, scanner, fast], bad, {"word": LENT})
 
 
-@scene()
-def a_waiter_and_a_put_of_the_lock_store(o):
+@scene(("publish.word",), ("list.word",))
+def a_waiter_and_a_put_of_the_lock_store(o, role):
     """The mutex of the store is between them: no order of the gate matters."""
     def waiter(t):
         t.add("gate", ONE_WAITER, o("gate.up"))
@@ -201,7 +215,7 @@ def a_waiter_and_a_put_of_the_lock_store(o):
 
     def puts(t):
         t.lock("list")
-        t.store("word", IDLE, o("publish.word"))
+        t.store("word", IDLE, o(role))
         t.unlock("list")
         return t.load("gate", o("gate.look")) != 0
     return Scene([waiter, puts], lambda saw: saw == (False, False),
@@ -328,6 +342,22 @@ def a_pool_is_waited_for_until_something_is_done(o, park):
         t.add("signal", 1, o("signal.up"))
         return t.load("signal_waiters", o("signal.look")) != 0
     return Scene([waiter, changer], lambda saw: saw == (True, False), {})
+
+
+@scene(*PARKS)
+def a_pause_before_a_dial_and_a_close(o, park):
+    """It looks at the gate without the lock, as long as nobody closes."""
+    def pauses(t):
+        t.add("signal_waiters", 1, o("pause.waiters"))
+        seen = t.load("signal", o("pause.seen"))
+        return (not t.load("gate", o("gate.look")) and
+                sleep(o, t, park, "signal", seen))
+
+    def closer(t):
+        t.set_bits("gate", CLOSED, o("close.flag"))
+        t.add("signal", 1, o("signal.up"))
+        return t.load("signal_waiters", o("signal.look")) != 0
+    return Scene([pauses, closer], lambda saw: saw == (True, False), {})
 
 
 @scene(*PARKS)
