@@ -6348,6 +6348,12 @@ static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
     return lease;
 }
 
+/* Has the time of this thread's next get taken. */
+static inline void ncp__get_sample_next(void)
+{
+    ncp__thread.gets -= ncp__thread.gets % NCP__LATENCY_EVERY;
+}
+
 /* A pool that is used much gets its time from the housekeeper. */
 static inline uint64_t ncp__put_time(ncp_pool *pool)
 {
@@ -13674,7 +13680,10 @@ int ncp_tap_get(ncp_tap *tap, ncp_lease *out)
     *out = ncp__quick_get(tap->pool, tap->shard, &tap->gets);
     if (NCP__LIKELY(*out != 0))
         return NCP_OK;
-    tap->gets += tap->gets % NCP__LATENCY_EVERY == 0;
+    if (tap->gets % NCP__LATENCY_EVERY == 0) {
+        tap->gets++;
+        ncp__get_sample_next();
+    }
     return ncp_pool_get(tap->pool, out);
 }
 

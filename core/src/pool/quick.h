@@ -30,6 +30,12 @@ static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
     return lease;
 }
 
+/* Has the time of this thread's next get taken. */
+static inline void ncp__get_sample_next(void)
+{
+    ncp__thread.gets -= ncp__thread.gets % NCP__LATENCY_EVERY;
+}
+
 /* A pool that is used much gets its time from the housekeeper. */
 static inline uint64_t ncp__put_time(ncp_pool *pool)
 {

@@ -54,7 +54,10 @@ int ncp_tap_get(ncp_tap *tap, ncp_lease *out)
     *out = ncp__quick_get(tap->pool, tap->shard, &tap->gets);
     if (NCP__LIKELY(*out != 0))
         return NCP_OK;
-    tap->gets += tap->gets % NCP__LATENCY_EVERY == 0;
+    if (tap->gets % NCP__LATENCY_EVERY == 0) {
+        tap->gets++;
+        ncp__get_sample_next();
+    }
     return ncp_pool_get(tap->pool, out);
 }
 
