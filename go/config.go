@@ -54,8 +54,16 @@ const (
 // A StoreKind says how idle connections are kept.
 type StoreKind int
 
-// StoreLockFree keeps idle connections without a lock.
-const StoreLockFree StoreKind = ncpStoreLockfree
+// The kinds.
+const (
+	// StoreLockFree needs no lock to lend one; IdleOrder is exact.
+	StoreLockFree StoreKind = ncpStoreLockfree
+	// StoreLock is a lock and a list: the least memory; IdleOrder is exact.
+	StoreLock StoreKind = ncpStoreLock
+	// StoreSharded lets threads that use connections of their own share nothing;
+	// IdleOrder holds within each share.
+	StoreSharded StoreKind = ncpStoreSharded
+)
 
 // A LogLevel says how much is logged.
 type LogLevel int

@@ -127,6 +127,7 @@ func TestFieldsReachTheLibrary(t *testing.T) {
 	config.DialPolicy = DialFailAll
 	config.LogLevel = LogOff
 	config.IdleOrder = IdleFIFO
+	config.Store = StoreSharded
 	config.MaxWaiters = 12
 	pool := mustPool(t, config)
 	for name, expected := range map[string]int64{
@@ -134,6 +135,7 @@ func TestFieldsReachTheLibrary(t *testing.T) {
 		"max_concurrent_creates": 3, "create_retries": 2, "dial_backoff": 2,
 		"fairness": ncpFairnessAdaptive, "dial_policy": ncpDialFailAll,
 		"log_level": ncpLogOff, "idle_order": ncpIdleFifo, "max_waiters": 12,
+		"store":           ncpStoreSharded,
 		"latency_samples": 1000, "dial_burst": 1, "get_timeout": 5000,
 	} {
 		value, err := pool.Option(name)
@@ -176,6 +178,8 @@ func TestOptionsByName(t *testing.T) {
 	want1(t, config.IdleTimeout, 90*time.Second)
 	want1(t, config.SetOption("fairness", "adaptive"), nil)
 	want1(t, config.Fairness, FairnessAdaptive)
+	want1(t, config.SetOption("store", "sharded"), nil)
+	want1(t, config.Store, StoreSharded)
 	want1(t, config.SetOption("max_concurrent_creates", "0"), nil)
 	want1(t, config.MaxConcurrentCreates, -1) // none, not the default
 	want1(t, config.SetOption("tcp_nodelay", "off"), nil)

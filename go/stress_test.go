@@ -24,8 +24,21 @@ func stressRounds(rounds int) int {
 // connection together with somebody else, what was wanted is what is got, and in
 // the end the counters add up and every connection was closed once.
 func TestStressEverythingAtOnce(t *testing.T) {
+	for _, store := range []StoreKind{StoreLockFree, StoreLock, StoreSharded} {
+		t.Run(storeName(store), func(t *testing.T) { stress(t, store) })
+	}
+}
+
+func storeName(store StoreKind) string {
+	config := Config{Store: store}
+	name, _ := config.Option("store")
+	return name
+}
+
+func stress(t *testing.T, store StoreKind) {
 	f := &stressFactory{}
 	config := DefaultConfig()
+	config.Store = store
 	config.MaxConnections = 6
 	config.MaxIdleConnections = 4
 	config.GetConnectionTimeout = 200 * time.Millisecond
