@@ -12,11 +12,13 @@ import json
 import os
 import pathlib
 import sys
+import time
 
 from ncpbench import cases, contestants, figures, plots, report, rounds, targets
 
 QUICK_ROUNDS, ROUNDS = 3, 5
-QUICK_BUDGET = 90  # seconds for measuring; the rest is for building
+# Seconds of a quick run: for building and measuring, and for measuring at least.
+QUICK_SECONDS, QUICK_MEASURING = 105, 40
 
 
 class Progress:
@@ -67,15 +69,20 @@ def version_of(entries):
                  if entry.subject == targets.LOCKFREE), "")
 
 
-def measure(options, entries, missing, say):
+def plan_of(options, spent):
+    """How often and how long, after so many seconds of building."""
+    if not options.quick:
+        return rounds.Plan(options.rounds or ROUNDS, seconds=options.seconds)
+    return rounds.Plan(options.rounds or QUICK_ROUNDS, quick=True,
+                       budget=max(QUICK_SECONDS - spent, QUICK_MEASURING),
+                       seconds=options.seconds)
+
+
+def measure(options, plan, entries, missing, say):
     """Runs all rounds and judges."""
     chosen = cases.selected(options.only)
     if options.subjects:
         entries = [one for one in entries if one.subject in options.subjects]
-    plan = rounds.Plan(
-        rounds=options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS),
-        quick=options.quick, seconds=options.seconds,
-        budget=QUICK_BUDGET if options.quick else None)
     machine = report.machine()
     run = rounds.Run(rounds.jobs_of(entries, chosen, options.quick), plan, say)
     run.all_rounds()
@@ -105,9 +112,11 @@ def main(argv=None):
     try:
         cases.selected(options.only)
         build = os.environ.get("NCP_BUILD_DIR") or contestants.ROOT / "build/bench"
+        began = time.monotonic()
         entries, missing = contestants.gather(pathlib.Path(build).resolve(),
                                               progress.say)
-        outcome = measure(options, entries, missing, progress.say)
+        plan = plan_of(options, time.monotonic() - began)
+        outcome = measure(options, plan, entries, missing, progress.say)
     except (ValueError, RuntimeError) as error:
         progress.end()
         print(f"bench.py: {error}", file=sys.stderr)

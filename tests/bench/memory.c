@@ -12,8 +12,8 @@
 
 enum {
     SMALL = 10,
-    FEW = 10000,
-    MANY = 20000,
+    FEW = 20000,
+    MANY = 100000,
     WAITERS = 64,
     TICKETS = 10000,
     HEADER = 16

@@ -458,6 +458,15 @@ esac""")
     assert [one["verdict"] for one in strict] == ["holds"]
 
 
+def test_what_building_took_is_no_longer_there_for_measuring():
+    quick = bench.arguments(["--quick"])
+    assert bench.plan_of(quick, 5).budget == 100
+    assert bench.plan_of(quick, 500).budget == 40
+    assert bench.plan_of(bench.arguments([]), 500).budget is None
+    given = bench.plan_of(bench.arguments(["--rounds", "2", "--seconds", "1"]), 0)
+    assert (given.rounds, given.seconds) == (2, 1)
+
+
 def test_bench_fails_when_a_contestant_does(tmp_path, monkeypatch, capsys):
     path = program(tmp_path, """
 case "$*" in
