@@ -180,8 +180,8 @@ class Machine:
         self.out = ffi.new("ncp_event *")
         self.status = ffi.new("int *")
         self._buffer = ffi.buffer(self.events)
-        #: Who waits for what: (address of the pool, ticket) -> (pool, waiter).
-        self.waiting: dict[tuple[int, int], tuple[PullPool[Any], Any]] = {}
+        #: Pools at which somebody waits; their base fills it.
+        self.wanted: set[PullPool[Any]] = set()
         #: Pools by address. A pool that its user forgot may go.
         self.pools: weakref.WeakValueDictionary[int, PullPool[Any]] = (
             weakref.WeakValueDictionary()
@@ -205,13 +205,10 @@ class Machine:
         later = []
         for at in range(0, count * _EVENT.size, _EVENT.size):
             row = _unpack(self._buffer, at)
-            if row[0] == _CONN and row[4]:
-                pool, waiter = self.waiting.pop((row[2], row[4]))
-                lease = pool._lend(row[3], row[6])
-                if not pool._post(waiter, lease):
-                    pool._never_mind(lease)
-            elif row[0] in _ANSWERS and row[4]:
-                self._deliver(row)
+            if row[0] in _ANSWERS and row[4]:
+                pool = self.pools.get(row[2])
+                if pool is not None:
+                    pool._deliver(row)
             else:
                 later.append(Event(*row))
         for event in later:
@@ -226,12 +223,6 @@ class Machine:
         """Somebody on another thread moved a clock."""
         for pool in list(self.pools.values()):
             pool._tick()
-
-    def _deliver(self, row: tuple[Any, ...]) -> None:
-        """The answer to a ticket, other than a connection."""
-        pool, waiter = self.waiting.pop((row[2], row[4]))
-        if not pool._post(waiter, Event(*row)) and row[0] != _READY:
-            lib.ncp_pool_put(pool._c, row[3])
 
 
 class PullLease(Lease[C]):
@@ -422,7 +413,7 @@ class PullPool(_handle.Handle[C], _lease.Puller[C]):
             _handle._address(machine.out),
             _handle._address(machine.events),
             ROOM,
-            machine.waiting,
+            machine.wanted,
             self._objects,
             self._lease_class,
             self._taken,
@@ -662,6 +653,18 @@ class PullPool(_handle.Handle[C], _lease.Puller[C]):
         return _closing_of(handle, closings)
 
     # ------------------------------------------------------------------- events
+
+    def _deliver(self, row: tuple[Any, ...]) -> None:
+        """Hands the answer to a ticket to who waits for it."""
+        waiter = self._waiter_of(row[4])
+        if row[0] == _CONN:
+            lease = self._lend(row[3], row[6])
+            if waiter is None or not self._post(waiter, lease):
+                self._never_mind(lease)
+        elif (
+            waiter is None or not self._post(waiter, Event(*row))
+        ) and row[0] != _READY:
+            lib.ncp_pool_put(self._c, row[3])
 
     def _act_on(self, event: Event) -> None:
         """Does a piece of work that nobody waits for in particular."""

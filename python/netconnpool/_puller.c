@@ -10,6 +10,7 @@
  * library waits or calls back: the GIL is kept.
  */
 #include "_lease.h"
+#include "_places.h"
 
 #include "netconnpool.h"
 
@@ -40,11 +41,10 @@ typedef struct {
     ncp_event *out;    /* the answer to who asks */
     ncp_event *events; /* what a return brings with it */
     int room;
-    PyObject
-        *waiting; /* dict: (address of the pool, ticket) to (pool, waiter) */
+    PyObject *wanted; /* set: pools at which somebody waits, and so they live */
     /* of the pool */
-    PyObject *address;
-    PyObject *objects; /* dict: what was made, by handle */
+    struct ncp_py_places places; /* who waits */
+    PyObject *objects;           /* dict: what was made, by handle */
     PyTypeObject *lease_type;
     PyObject *noted[3]; /* when one is not empty, a return has more to do */
     char is_over;       /* each return may be the last */
@@ -75,14 +75,14 @@ static int puller_traverse(PyObject *self, visitproc visit, void *arg)
 
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(puller->machine);
-    Py_VISIT(puller->waiting);
+    Py_VISIT(puller->wanted);
     Py_VISIT(puller->objects);
     Py_VISIT(puller->lease_type);
     for (int i = 0; i < NOTED; i++)
         Py_VISIT(puller->noted[i]);
     Py_VISIT(puller->is_running);
     Py_VISIT(puller->new_future);
-    return 0;
+    return ncp_py_places_visit(&puller->places, visit, arg);
 }
 
 static int puller_clear(PyObject *self)
@@ -91,14 +91,14 @@ static int puller_clear(PyObject *self)
 
     puller->is_lending = 0;
     Py_CLEAR(puller->machine);
-    Py_CLEAR(puller->waiting);
-    Py_CLEAR(puller->address);
+    Py_CLEAR(puller->wanted);
     Py_CLEAR(puller->objects);
     Py_CLEAR(puller->lease_type);
     for (int i = 0; i < NOTED; i++)
         Py_CLEAR(puller->noted[i]);
     Py_CLEAR(puller->is_running);
     Py_CLEAR(puller->new_future);
+    ncp_py_places_clear(&puller->places);
     return 0;
 }
 
@@ -116,17 +116,17 @@ static void puller_dealloc(PyObject *self)
 
 /* ------------------------------------------------------------------ its life */
 
-/* _lends(pool, machine, queue, out, events, room, waiting, objects, lease_type,
+/* _lends(pool, machine, queue, out, events, room, wanted, objects, lease_type,
  *        taken, stacks, watchers): the pool is there. */
 static PyObject *puller_lends(PyObject *self, PyObject *args)
 {
     puller_object *puller = (puller_object *)self;
     unsigned long long pool, queue, out, events;
-    PyObject *machine, *waiting, *objects, *type, *taken, *stacks, *watchers;
+    PyObject *machine, *wanted, *objects, *type, *taken, *stacks, *watchers;
     int room;
 
     if (!PyArg_ParseTuple(args, "KOKKKiO!O!O!O!O!O!", &pool, &machine, &queue,
-                          &out, &events, &room, &PyDict_Type, &waiting,
+                          &out, &events, &room, &PySet_Type, &wanted,
                           &PyDict_Type, &objects, &PyType_Type, &type,
                           &PyDict_Type, &taken, &PyDict_Type, &stacks,
                           &PyList_Type, &watchers))
@@ -136,15 +136,12 @@ static PyObject *puller_lends(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_TypeError, "it lends already, or no leases");
         return NULL;
     }
-    puller->address = PyLong_FromUnsignedLongLong(pool);
-    if (puller->address == NULL)
-        return NULL;
     puller->machine = Py_NewRef(machine);
     puller->queue = (ncp_queue *)(uintptr_t)queue;
     puller->out = (ncp_event *)(uintptr_t)out;
     puller->events = (ncp_event *)(uintptr_t)events;
     puller->room = room;
-    puller->waiting = Py_NewRef(waiting);
+    puller->wanted = Py_NewRef(wanted);
     puller->objects = Py_NewRef(objects);
     puller->lease_type = (PyTypeObject *)Py_NewRef(type);
     puller->noted[0] = Py_NewRef(taken);
@@ -272,32 +269,66 @@ static PyObject *puller_note(PyObject *self, PyObject *conn)
 
 /* ----------------------------------------------------------------------- asking */
 
-/* What a ticket is known by among those who wait. */
-static PyObject *key_of(const puller_object *puller, uint64_t ticket)
+/* Somebody waits for a ticket. 0 on failure. */
+static int add_waiter(puller_object *puller, uint64_t ticket, PyObject *waiter)
 {
-    PyObject *number = PyLong_FromUnsignedLongLong(ticket);
-    PyObject *key =
-        number != NULL ? PyTuple_Pack(2, puller->address, number) : NULL;
+    if (!ncp_py_places_add(&puller->places, ticket, waiter))
+        return 0;
+    return puller->places.count > 1 || puller->wanted == NULL ||
+           PySet_Add(puller->wanted, (PyObject *)puller) == 0;
+}
 
-    Py_XDECREF(number);
-    return key;
+/* Who waits for a ticket waits no more; NULL for nobody, or on failure. */
+static PyObject *take_waiter(puller_object *puller, uint64_t ticket)
+{
+    PyObject *waiter = ncp_py_places_take(&puller->places, ticket);
+
+    if (waiter == NULL || puller->places.count > 0 || puller->wanted == NULL)
+        return waiter;
+    if (PySet_Discard(puller->wanted, (PyObject *)puller) < 0)
+        Py_CLEAR(waiter);
+    return waiter;
+}
+
+/* _waits(ticket, waiter) */
+static PyObject *puller_waits(PyObject *self, PyObject *args)
+{
+    unsigned long long ticket;
+    PyObject *waiter;
+
+    if (!PyArg_ParseTuple(args, "KO", &ticket, &waiter) ||
+        !add_waiter((puller_object *)self, ticket, waiter))
+        return NULL;
+    return Py_NewRef(Py_None);
+}
+
+/* _waiter_of(ticket): it waits no more; None when nobody does. */
+static PyObject *puller_waiter_of(PyObject *self, PyObject *ticket)
+{
+    unsigned long long number = PyLong_AsUnsignedLongLong(ticket);
+
+    if (number == (unsigned long long)-1 && PyErr_Occurred())
+        return NULL;
+    PyObject *waiter = take_waiter((puller_object *)self, number);
+    if (waiter == NULL && !PyErr_Occurred())
+        return Py_NewRef(Py_None);
+    return waiter;
 }
 
 /* A place in line: what the ticket comes to is the result of a future. */
 static PyObject *stand_in_line(puller_object *puller)
 {
-    PyObject *key = key_of(puller, puller->out->ticket);
+    uint64_t ticket = puller->out->ticket;
+    PyObject *number = PyLong_FromUnsignedLongLong(ticket);
     PyObject *future = PyObject_CallNoArgs(puller->new_future);
-    PyObject *entry =
-        future != NULL ? PyTuple_Pack(2, (PyObject *)puller, future) : NULL;
     PyObject *place = NULL;
 
-    if (key != NULL && entry != NULL &&
-        PyDict_SetItem(puller->waiting, key, entry) == 0)
-        place = PyTuple_Pack(2, future, key);
-    Py_XDECREF(entry);
+    if (number != NULL && future != NULL)
+        place = PyTuple_Pack(2, future, number);
+    if (place != NULL && !add_waiter(puller, ticket, future))
+        Py_CLEAR(place);
     Py_XDECREF(future);
-    Py_XDECREF(key);
+    Py_XDECREF(number);
     return place;
 }
 
@@ -315,9 +346,8 @@ static PyObject *wait_for_turn(puller_object *puller)
     return place;
 }
 
-/* _take(timeout, protocol, ip, tag): a lease; or a future and its key among those
- * who wait; or a status, whose answer is in the event of the machine; or None: it
- * was not asked. */
+/* _take(timeout, protocol, ip, tag): a lease; or a future and its ticket; or a
+ * status, whose answer is in the event of the machine; or None: it was not asked. */
 static PyObject *puller_take(PyObject *self, PyObject *const *given,
                              Py_ssize_t count)
 {
@@ -349,26 +379,6 @@ static PyObject *puller_take(PyObject *self, PyObject *const *given,
 }
 
 /* -------------------------------------------------------------------- returning */
-
-/* The future that waits for a ticket, which waits no more; NULL on failure. */
-static PyObject *take_from_line(puller_object *puller, uint64_t ticket)
-{
-    PyObject *key = key_of(puller, ticket);
-    PyObject *future = NULL;
-
-    if (key == NULL)
-        return NULL;
-    PyObject *entry = PyDict_GetItemWithError(puller->waiting, key);
-    if (entry != NULL) {
-        future = Py_XNewRef(PyTuple_GetItem(entry, 1));
-        if (PyDict_DelItem(puller->waiting, key) != 0)
-            Py_CLEAR(future);
-    } else if (!PyErr_Occurred()) {
-        PyErr_SetObject(PyExc_KeyError, key);
-    }
-    Py_DECREF(key);
-    return future;
-}
 
 /* 1 when it ended the wait, 0 when nobody waits any more, -1 on failure. */
 static int post(PyObject *future, PyObject *value)
@@ -413,9 +423,11 @@ static int hand_over(puller_object *puller, const ncp_event *event)
 
     if (lease == NULL)
         return 0;
-    future = take_from_line(puller, ticket);
+    future = take_waiter(puller, ticket);
     if (future != NULL)
         posted = post(future, (PyObject *)lease);
+    else if (!PyErr_Occurred())
+        posted = 0;    /* nobody knows the ticket */
     if (posted <= 0) { /* the next one gets it */
         (void)put(puller->pool, (ncp_lease)lease->token);
         ncp_py_lease_end(lease);
@@ -497,6 +509,8 @@ static PyMethodDef puller_methods[] = {
     {"_lends_no_more", puller_lends_no_more, METH_NOARGS, NULL},
     {"_lend", puller_lend, METH_VARARGS, NULL},
     {"_note", puller_note, METH_O, NULL},
+    {"_waits", puller_waits, METH_VARARGS, NULL},
+    {"_waiter_of", puller_waiter_of, METH_O, NULL},
     {"_take", NCP_PY_METHOD(puller_take), METH_FASTCALL, NULL},
     {"_give", puller_give, METH_O, NULL},
     {"_lose", puller_lose, METH_O, NULL},

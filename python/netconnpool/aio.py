@@ -170,11 +170,11 @@ class AsyncBorrow(Generic[C]):
         conn = pool._take(*self._arguments)
         if conn.__class__ is not AsyncConnection:
             if conn.__class__ is tuple:  # as _settle does, without another coroutine
-                waiter, key = conn
+                waiter, ticket = conn
                 try:
                     conn = await waiter
                 except BaseException:
-                    pool._give_up(key, waiter)
+                    pool._give_up(ticket, waiter)
                     raise
             if conn.__class__ is not AsyncConnection:
                 conn = await pool._settle(conn, *self._arguments)
@@ -516,11 +516,11 @@ class AsyncPool(PullPool[C]):
         conn = self._take(timeout, protocol, ip, tag)
         if conn.__class__ is not AsyncConnection:
             if conn.__class__ is tuple:  # as _settle does, without another coroutine
-                waiter, key = conn
+                waiter, ticket = conn
                 try:
                     conn = await waiter
                 except BaseException:
-                    self._give_up(key, waiter)
+                    self._give_up(ticket, waiter)
                     raise
             if conn.__class__ is not AsyncConnection:
                 conn = await self._settle(conn, timeout, protocol, ip, tag)
@@ -559,28 +559,27 @@ class AsyncPool(PullPool[C]):
     async def _stand_in_line(self, ticket: int) -> PullLease[C] | Event:
         assert self._loop is not None
         waiter = self._loop.create_future()
-        key = (self._address, ticket)
-        self._machine.waiting[key] = (self, waiter)
+        self._waits(ticket, waiter)
         self._machine.pump()
-        return await self._turn(waiter, key)
+        return await self._turn(waiter, ticket)
 
     async def _turn(
-        self, waiter: asyncio.Future[Any], key: tuple[int, int]
+        self, waiter: asyncio.Future[Any], ticket: int
     ) -> PullLease[C] | Event:
         """Waits for the answer to a ticket."""
         try:
             answer: PullLease[C] | Event = await waiter
         except BaseException:
-            self._give_up(key, waiter)
+            self._give_up(ticket, waiter)
             raise
         return answer
 
-    def _give_up(self, key: tuple[int, int], waiter: asyncio.Future[Any]) -> None:
+    def _give_up(self, ticket: int, waiter: asyncio.Future[Any]) -> None:
         """Whoever waited was cancelled; what he may have got goes to the next."""
         if not self._is_open:
             return  # a task of the same garbage as its pool
-        if self._machine.waiting.pop(key, None) is not None:
-            lib.ncp_ticket_abandon(self._c, key[1], Status.ECANCELED)
+        if self._waiter_of(ticket) is not None:
+            lib.ncp_ticket_abandon(self._c, ticket, Status.ECANCELED)
         elif waiter.done() and not waiter.cancelled():
             answer = waiter.result()
             if not isinstance(answer, Event):

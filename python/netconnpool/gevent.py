@@ -398,24 +398,23 @@ class Pool(PullPool[C]):
 
     def _stand_in_line(self, ticket: int) -> PullLease[C] | Event:
         waiter = _Waiter()
-        key = (self._address, ticket)
-        self._machine.waiting[key] = (self, waiter)
+        self._waits(ticket, waiter)
         try:
             self._machine.pump()
             answer: PullLease[C] | Event = waiter.wait()
         except BaseException:
-            self._give_up(key, waiter)
+            self._give_up(ticket, waiter)
             raise
         return answer
 
-    def _give_up(self, key: tuple[int, int], waiter: _Waiter) -> None:
+    def _give_up(self, ticket: int, waiter: _Waiter) -> None:
         """Whoever waited was called away; what he may have got goes to the
         next."""
         answer = waiter.answer()
         if not self._is_open:
             return  # a greenlet of the same garbage as its pool
-        if self._machine.waiting.pop(key, None) is not None:
-            lib.ncp_ticket_abandon(self._c, key[1], Status.ECANCELED)
+        if self._waiter_of(ticket) is not None:
+            lib.ncp_ticket_abandon(self._c, ticket, Status.ECANCELED)
         elif isinstance(answer, Event):
             if answer.lease:
                 lib.ncp_pool_put(self._c, answer.lease)

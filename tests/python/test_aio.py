@@ -5,6 +5,7 @@ import contextvars
 import functools
 import gc
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -623,6 +624,34 @@ def test_garbage_that_looks_at_a_pool_of_the_same_garbage_finds_none():
         del pool
         gc.collect()
     assert seen == ["<AsyncPool that is not open>", "looked"]
+
+
+def test_the_table_of_those_who_wait_loses_nobody():
+    dice = random.Random(5)
+
+    async def main():
+        async with AsyncPool(Things(), **quiet()) as pool:
+            known = {}
+            for _ in range(20_000):
+                ticket = dice.choice([dice.randint(1, 300), dice.randint(1, 2**53)])
+                if dice.random() < 0.5 and ticket not in known:
+                    known[ticket] = Thing(ticket)
+                    pool._waits(ticket, known[ticket])
+                else:
+                    assert pool._waiter_of(ticket) is known.pop(ticket, None)
+            assert (pool in pool._machine.wanted) == bool(known)
+            with pytest.raises(RuntimeError):
+                pool._waits(next(iter(known)), None)
+            with pytest.raises(RuntimeError):
+                pool._waits(0, None)
+            things = weakref.WeakSet(known.values())
+            while known:
+                ticket, thing = known.popitem()
+                assert pool._waiter_of(ticket) is thing
+            del thing
+            assert not things
+            assert pool not in pool._machine.wanted
+    run(main)
 
 
 def test_a_loop_may_go_on_in_another_thread_but_not_two_at_once():

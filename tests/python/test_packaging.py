@@ -106,6 +106,7 @@ def test_the_source_distribution_has_what_a_build_needs_and_no_more(sdist):
                    "core/include/netconnpool.h", "core/src/engine/engine.c",
                    "python/netconnpool/_ffi.c", "python/netconnpool/_lease.c",
                    "python/netconnpool/_lease.h", "python/netconnpool/_puller.c",
+                   "python/netconnpool/_places.c", "python/netconnpool/_places.h",
                    "python/netconnpool/py.typed", "python/CMakeLists.txt"):
         assert needed in names
     folders = {name.split("/")[0] for name in names if "/" in name}
