@@ -2,6 +2,7 @@
 
     bench.py [--quick] [--only CASE,...] [--json FILE] [--markdown FILE]
              [--plots FOLDER] [--rounds N] [--seconds S] [--subjects NAME,...]
+             [--languages NAME,...]
 
 Builds everything in release mode into NCP_BUILD_DIR, or build/bench. A case is
 a name or a letter of docs/benchmarks.md. Judges the targets and says so; the
@@ -56,6 +57,8 @@ def arguments(argv):
     parser.add_argument("--only", type=words, default=[], metavar="CASE,...")
     parser.add_argument("--subjects", type=words, default=[],
                         metavar="NAME,...", help="these and no others")
+    parser.add_argument("--languages", type=words, default=[],
+                        metavar="NAME,...", help="besides c, these alone")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of every sample")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
@@ -114,7 +117,8 @@ def main(argv=None):
         build = os.environ.get("NCP_BUILD_DIR") or contestants.ROOT / "build/bench"
         began = time.monotonic()
         entries, missing = contestants.gather(pathlib.Path(build).resolve(),
-                                              progress.say)
+                                              progress.say,
+                                              options.languages)
         plan = plan_of(options, time.monotonic() - began)
         outcome = measure(options, plan, entries, missing, progress.say)
     except (ValueError, RuntimeError) as error:

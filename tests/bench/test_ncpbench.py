@@ -205,6 +205,22 @@ def test_a_folder_without_build_is_told(tmp_path):
     assert missing[0].name == "no-such-folder"
 
 
+def test_only_the_languages_that_are_asked_for_are_built(tmp_path, monkeypatch):
+    built = []
+
+    def build_folder(folder, build):
+        built.append(folder)
+        return [], []
+    path = program(tmp_path, "exit 0")
+    monkeypatch.setattr(contestants, "build_c", lambda build: path)
+    monkeypatch.setattr(contestants, "build_folder", build_folder)
+    for languages, expected in (((), contestants.FOLDERS), (("go",), ["go"]),
+                                (("c",), ["net"])):
+        built.clear()
+        contestants.gather(tmp_path, lambda text: None, languages)
+        assert built == list(expected)
+
+
 # ----------------------------------------------------------------------- rounds
 
 

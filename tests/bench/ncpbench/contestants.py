@@ -110,12 +110,15 @@ def ask(program, language):
         return [], [Missing(name, f"--list: {error}")]
 
 
-def gather(build, say):
-    """Builds everybody; their entries and who is missing."""
+def gather(build, say, languages=()):
+    """Builds everybody, or those of some languages; their entries and who is
+    missing."""
+    folders = [folder for folder in FOLDERS if not languages
+               or (folder if folder != "net" else "c") in languages]
     say("building ncp-bench")
     programs = [(build_c(build), "c")]
     entries, missing = [], []
-    for folder in FOLDERS:
+    for folder in folders:
         say(f"building {folder}")
         paths, not_had = build_folder(folder, build)
         programs += [(path, "c" if folder == "net" else folder)
