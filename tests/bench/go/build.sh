@@ -12,7 +12,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../../.." && pwd)
-work=${NCP_BUILD_DIR:-$root/build/bench}/go-bench
+work=$(realpath -m "${NCP_BUILD_DIR:-$root/build/bench}")/go-bench
 if ! command -v go >/dev/null; then
     echo "missing: netconnpool/go: no go command"
     exit 0
@@ -42,7 +42,7 @@ have() {
     if go get "$2@$3" >"$4.log" 2>&1; then
         tags+=" $4"
     else
-        echo "missing: $1: $(tail -n 1 "$4.log")"
+        echo "missing: $1: $(tail -n 1 "$4.log" | tr -s "[:blank:]" " ")"
     fi
 }
 have puddle "$puddle" v2.2.2 puddle

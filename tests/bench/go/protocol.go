@@ -111,7 +111,7 @@ func listCases() {
 				continue
 			}
 			text, _ := json.Marshal(figure{"case": name, "subject": r.subject,
-				"version": r.version, "language": "go"})
+				"version": r.version, "language": "go", "notes": r.notes})
 			fmt.Println(string(text))
 		}
 	}

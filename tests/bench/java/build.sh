@@ -11,7 +11,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../../.." && pwd)
-work=${NCP_BUILD_DIR:-$root/build/bench}/java-bench
+work=$(realpath -m "${NCP_BUILD_DIR:-$root/build/bench}")/java-bench
 rivals=(HikariCP Stormpot CommonsPool)
 
 # missing NAME REASON

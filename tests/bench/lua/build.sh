@@ -15,8 +15,10 @@ if ! luajit=$(command -v luajit); then
     exit 0
 fi
 build=$(realpath -m "${NCP_BUILD_DIR:-build/bench}")
-cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-    -DNCP_BUILD_EXAMPLES=OFF >/dev/null
+if [ ! -f "$build/CMakeCache.txt" ]; then # the bench has made it else
+    cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+        -DNCP_BUILD_TESTS=OFF -DNCP_BUILD_EXAMPLES=OFF >/dev/null
+fi
 cmake --build "$build" --target netconnpool_shared >/dev/null
 library=$(find "$build/core" -name 'libnetconnpool.so' -print -quit)
 cat >"$build/ncp-bench-lua" <<PROGRAM

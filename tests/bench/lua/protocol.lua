@@ -65,7 +65,7 @@ local function list()
     for _, subject in ipairs(subjects) do
         for _, case in ipairs({"uncontended", subject.waiters and "waiters"}) do
             line({"case", case, "subject", subject.name, "version", VERSION,
-                "language", "lua"})
+                "language", "lua", "notes", subject.notes})
         end
     end
 end

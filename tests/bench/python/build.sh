@@ -12,8 +12,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../../.."
 python=/usr/bin/python3
 build=$(realpath -m "${NCP_BUILD_DIR:-build/bench}")
-cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-    -DNCP_BUILD_EXAMPLES=OFF >/dev/null
+if [ ! -f "$build/CMakeCache.txt" ]; then # the bench has made it else
+    cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+        -DNCP_BUILD_TESTS=OFF -DNCP_BUILD_EXAMPLES=OFF >/dev/null
+fi
 cmake --build "$build" --target netconnpool_python_files >/dev/null
 
 venv=$build/rivals

@@ -75,7 +75,6 @@ class Contender:
     block: Callable | None = None
     raw: Callable = staticmethod(lambda lent: lent)  # the object behind what is lent
     close: Callable = staticmethod(lambda: None)
-    notes: str = ""
 
 
 def netconnpool(opening):
@@ -92,9 +91,7 @@ def lifo_queue(opening):
     pool = queue.LifoQueue()
     for _ in range(opening.size):
         pool.put(opening.dialed(Fake()))
-    return Contender(pool.get, pool.put,
-                     notes="no limits in time, no checks, no statistics; "
-                           "all connections are opened at the start")
+    return Contender(pool.get, pool.put)
 
 
 def sqlalchemy(opening):
@@ -121,8 +118,7 @@ def sqlalchemy(opening):
             self.conn.close()
 
     return Contender(pool.connect, lambda conn: conn.close(), Block,
-                     raw=lambda lent: lent.dbapi_connection, close=pool.dispose,
-                     notes="QueuePool without overflow and reset; no idle minimum")
+                     raw=lambda lent: lent.dbapi_connection, close=pool.dispose)
 
 
 def redis(opening):
@@ -163,7 +159,7 @@ def redis(opening):
         pool.release(borrow())
     except TypeError:  # before version 5 it wants to know what for
         borrow = functools.partial(pool.get_connection, "PING")
-    return Contender(borrow, pool.release, notes=f"{kind.__name__}; no idle minimum")
+    return Contender(borrow, pool.release)
 
 
 def psycopg_pool(opening):
@@ -207,8 +203,7 @@ def urllib3(opening):
         ConnectionCls = Connection
 
     pool = Pool("localhost", maxsize=opening.size, block=True)
-    return Contender(pool._get_conn, pool._put_conn,
-                     notes="its private _get_conn and _put_conn; no idle minimum")
+    return Contender(pool._get_conn, pool._put_conn)
 
 
 #: By the names in the table of bench.py.

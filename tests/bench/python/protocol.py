@@ -19,6 +19,7 @@ import signal
 import sys
 import threading
 import time
+import typing
 
 import aio
 import pools
@@ -30,21 +31,46 @@ LIMIT = 120  # seconds after which a sample is stuck
 THREAD_CASES = ("uncontended", "parallel", "contended", "duel", "spike")
 FIXED_CASES = THREAD_CASES[:-1]  # without a dial there is no spike
 
-#: subject: the pool, the module that it needs, the package with its version, its cases.
+LOOP_CASES = ("uncontended",)
+
+
+class Subject(typing.NamedTuple):
+    make: typing.Callable
+    module: str  # that it needs
+    package: str | None  # that has its version; None: it is Python's
+    cases: tuple
+    notes: str = ""
+
+
+NO_STATISTICS = "no statistics, no checks"
 SUBJECTS = {
-    "netconnpool/python": (pools.netconnpool, "netconnpool", None, THREAD_CASES),
-    "queue-lifoqueue": (pools.lifo_queue, "queue", None, FIXED_CASES),
-    "urllib3": (pools.urllib3, "urllib3", "urllib3", THREAD_CASES),
-    "redis-py": (pools.redis, "redis", "redis", THREAD_CASES),
-    "psycopg-pool": (pools.psycopg_pool, "psycopg_pool", "psycopg_pool", THREAD_CASES),
-    "sqlalchemy": (pools.sqlalchemy, "sqlalchemy", "sqlalchemy", THREAD_CASES),
-    "netconnpool/asyncio": (aio.Netconnpool, "netconnpool", None, ("uncontended",)),
-    "asyncio-semaphore-lifoqueue": (
-        aio.SemaphoreAndQueue, "asyncio", None, ("uncontended",)),
-    "asyncio-semaphore-deque": (
-        aio.SemaphoreAndDeque, "asyncio", None, ("uncontended",)),
-    "asyncio-wait-for-semaphore": (
-        aio.SemaphoreWithTimeout, "asyncio", None, ("uncontended",)),
+    "netconnpool/python": Subject(
+        pools.netconnpool, "netconnpool", None, THREAD_CASES),
+    "queue-lifoqueue": Subject(
+        pools.lifo_queue, "queue", None, FIXED_CASES,
+        f"all connections are opened at the start; {NO_STATISTICS}"),
+    "urllib3": Subject(
+        pools.urllib3, "urllib3", "urllib3", THREAD_CASES,
+        "its private _get_conn and _put_conn; no idle minimum"),
+    "redis-py": Subject(
+        pools.redis, "redis", "redis", THREAD_CASES,
+        "ConnectionPool; BlockingConnectionPool where some have to wait; no idle "
+        "minimum"),
+    "psycopg-pool": Subject(
+        pools.psycopg_pool, "psycopg_pool", "psycopg_pool", THREAD_CASES,
+        "a thread of its own dials"),
+    "sqlalchemy": Subject(
+        pools.sqlalchemy, "sqlalchemy", "sqlalchemy", THREAD_CASES,
+        "QueuePool without overflow and reset; no idle minimum"),
+    "netconnpool/asyncio": Subject(
+        aio.Netconnpool, "netconnpool", None, LOOP_CASES),
+    "asyncio-semaphore-lifoqueue": Subject(
+        aio.SemaphoreAndQueue, "asyncio", None, LOOP_CASES, NO_STATISTICS),
+    "asyncio-semaphore-deque": Subject(
+        aio.SemaphoreAndDeque, "asyncio", None, LOOP_CASES,
+        f"the least that works: no limit of time, {NO_STATISTICS}"),
+    "asyncio-wait-for-semaphore": Subject(
+        aio.SemaphoreWithTimeout, "asyncio", None, LOOP_CASES, NO_STATISTICS),
 }
 
 #: Threads, connections and callers when nobody says otherwise.
@@ -81,17 +107,17 @@ def arguments():
 
 def show_list():
     """What can be run here, and which pools are not installed."""
-    for subject, (_, module, package, cases) in SUBJECTS.items():
+    for name, subject in SUBJECTS.items():
         try:
-            importlib.import_module(module)
+            importlib.import_module(subject.module)
         except ImportError as error:
-            print(json.dumps({"missing": subject, "why": str(error)}))
+            print(json.dumps({"missing": name, "why": str(error)}))
             continue
-        version = (importlib.metadata.version(package) if package
-                   else platform.python_version())
-        for case in cases:
-            print(json.dumps({"case": case, "subject": subject, "version": version,
-                              "language": "python"}))
+        version = (importlib.metadata.version(subject.package) if subject.package
+                   else f"CPython {platform.python_version()}")
+        for case in subject.cases:
+            print(json.dumps({"case": case, "subject": name, "version": version,
+                              "language": "python", "notes": subject.notes}))
 
 
 # ----------------------------------------------------------------------- the pool
@@ -101,7 +127,7 @@ def opened(given, **how):
     """A pool in which all connections exist already."""
     opening = pools.Opening(given.connections, given.connections,
                             waits=given.threads > given.connections, **how)
-    pool = SUBJECTS[given.subject][0](opening)
+    pool = SUBJECTS[given.subject].make(opening)
     take_all(pool, given.connections)
     return pool, opening
 
@@ -143,7 +169,7 @@ def uncontended(given):
     take_all(pool, given.connections)
     found |= ledger_of(opening)
     pool.close()
-    return found, pool.notes
+    return found
 
 
 def one_thread(begin, busy, operations):
@@ -182,8 +208,7 @@ def workers(given):
     take_all(pool, given.connections)
     found |= ledger_of(opening)
     pool.close()
-    return found, "; ".join(filter(None, (
-        pool.notes, "one thread at a time runs Python code")))
+    return found
 
 
 def borrow_until(stop, pool):
@@ -224,7 +249,7 @@ def percentiles(waits, given):
 def spike(given):
     opening = pools.Opening(given.connections, SPIKE_IDLE, given.dial_ms / 1000,
                             waits=True)
-    pool = SUBJECTS[given.subject][0](opening)
+    pool = SUBJECTS[given.subject].make(opening)
     fill(pool)
     start = threading.Barrier(given.callers + 1)
 
@@ -249,7 +274,7 @@ def spike(given):
              "total_ms": took / 1e6, "peak": opening.ledger.peak}
     found |= ledger_of(opening)
     pool.close()
-    return found, pool.notes
+    return found
 
 
 def fill(pool):
@@ -290,7 +315,7 @@ def joined(threads):
 
 
 async def uncontended_in_a_loop(given):
-    contender = SUBJECTS[given.subject][0](given.connections)
+    contender = SUBJECTS[given.subject].make(given.connections)
     await contender.open()
     acquire, release = contender.acquire, contender.release
     await aio.take_all(contender, given.connections)
@@ -305,11 +330,11 @@ async def uncontended_in_a_loop(given):
     found = one_thread(begin, busy, operations)
     await aio.take_all(contender, given.connections)
     await contender.close()
-    return found, f"{type(contender).__doc__.splitlines()[0]}; asyncio"
+    return found
 
 
 def run(given):
-    kind = SUBJECTS[given.subject][0]
+    kind = SUBJECTS[given.subject].make
     if isinstance(kind, type):
         return asyncio.run(uncontended_in_a_loop(given))
     return {"uncontended": uncontended, "spike": spike}.get(given.case, workers)(given)
@@ -320,12 +345,11 @@ def main():
     if given.list:
         show_list()
         return
-    if given.case not in SUBJECTS[given.subject][3]:
+    if given.case not in SUBJECTS[given.subject].cases:
         sys.exit(f"{given.subject} cannot do: {given.case}")
     signal.alarm(LIMIT)
-    found, notes = run(given)
     line = {"case": given.case, "subject": given.subject, "language": "python",
-            "notes": notes, **found}
+            "notes": SUBJECTS[given.subject].notes, **run(given)}
     print(json.dumps(line), flush=True)
 
 

@@ -12,7 +12,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../../.." && pwd)
-work=${NCP_BUILD_DIR:-$root/build/bench}/rust-bench
+work=$(realpath -m "${NCP_BUILD_DIR:-$root/build/bench}")/rust-bench
 rivals=(original r2d2 deadpool bb8 mobc)
 
 # missing NAME LOG: the first line of the log that says what is wrong.

@@ -38,10 +38,12 @@ fn cases(rival: &Rival, weighs: bool) -> &'static [&'static str] {
 fn list(rival: &Rival, weighs: bool) {
     for case in cases(rival, weighs) {
         println!(
-            "{{\"case\": {}, \"subject\": {}, \"version\": {}, \"language\": \"rust\"}}",
+            "{{\"case\": {}, \"subject\": {}, \"version\": {}, \"notes\": {}, \
+             \"language\": \"rust\"}}",
             quoted(case),
             quoted(rival.name),
-            quoted(rival.version)
+            quoted(rival.version),
+            quoted(rival.notes)
         );
     }
 }

@@ -51,8 +51,9 @@ public final class Main {
 
     private static void list() {
         for (Row row : ROWS) {
+            String notes;
             try {
-                rival(row);
+                notes = Report.quoted(rival(row).notes());
             } catch (ReflectiveOperationException | LinkageError absent) {
                 continue; // build.sh has said so, and why
             }
@@ -60,8 +61,8 @@ public final class Main {
             for (String name : row.subject.endsWith("/tap") ? ONE_THREAD : ALL) {
                 System.out.printf(
                         "{\"case\": \"%s\", \"subject\": \"%s\", \"version\": \"%s\","
-                                + " \"language\": \"java\"%s}%n",
-                        name, row.subject, row.version,
+                                + " \"language\": \"java\", \"notes\": %s%s}%n",
+                        name, row.subject, row.version, notes,
                         VARIANTS.getOrDefault(name, ""));
             }
         }
