@@ -16,6 +16,7 @@ class Case:
     quick_rounds: int | None = None
     quick_own: int = 1  # of the variants that a contestant names itself
     more: tuple[str, ...] = ()  # further figures for the table
+    reference: str = "netconnpool/lockfree"  # ours, that rivals are compared with
 
 
 def _each(name, *values, **others):
@@ -38,7 +39,8 @@ CASES = (
     Case("e", "waiters", "Many wait for 1 connection: a place in line",
          "handoff_ns",
          _each("callers", 100, 1000, 10000), _each("callers", 100, 10000),
-         quick_rounds=2, more=("enqueue_ns", "cancel_ns", "timeout_ns")),
+         quick_rounds=2, more=("enqueue_ns", "cancel_ns", "timeout_ns"),
+         reference="netconnpool/threads"),
     Case("f", "spike", "50 callers at once, a dial takes 150 ms, the use 2 ms",
          "opened", rounds=3, quick_rounds=1, more=("peak", "total_ms")),
     Case("g", "sockets", "Echo over loopback", "exchanges_per_s",

@@ -7,7 +7,6 @@ import platform
 
 from . import cases, figures, targets
 
-REFERENCE = targets.LOCKFREE
 NOTHING = "-"
 
 
@@ -72,10 +71,10 @@ class Outcome:
 # ------------------------------------------------------------------------ parts
 
 
-def _reference(group, language):
-    """Ours to compare with: of that language, or the default of C."""
+def _reference(case, group, language):
+    """Ours to compare with: of that language, or what the case says."""
     for one in group:
-        if language is None and one.subject == REFERENCE:
+        if language is None and one.subject == case.reference:
             return one
         if (language not in (None, "c") and one.language == language
                 and targets.is_ours(one.subject)):
@@ -95,8 +94,9 @@ def _row(case, group, one, more):
     name = f"{one.subject} {one.version}".strip()
     return [name, one.language, number(spread.median),
             f"{number(spread.least)} to {number(spread.most)}",
-            _ratio_text(_reference(group, None), one, case.metric),
-            _ratio_text(_reference(group, one.language), one, case.metric),
+            _ratio_text(_reference(case, group, None), one, case.metric),
+            _ratio_text(_reference(case, group, one.language), one,
+                        case.metric),
             *(number(other.median) if other else NOTHING for other in others)]
 
 
@@ -142,12 +142,15 @@ def markdown(outcome):
         f"{outcome.rounds} rounds on {where['processors']} processors "
         f"({where['model']}, {where['system']}), load "
         f"{where['load_at_start']} at the start. Medians; \"C / it\" is the "
-        f"median of the ratio of {REFERENCE} to the subject in the same round, "
-        "\"its language's / it\" that of ours in the same language."]
+        f"median of the ratio of {targets.LOCKFREE} to the subject in the same "
+        "round (of another one of ours where the case says so), \"its "
+        "language's / it\" that of ours in the same language."]
     for case in cases.CASES:
         groups = outcome.results.of_case(case.name)
         if groups:
             lines.append(f"\n## ({case.letter}) {case.title}")
+            if case.reference != targets.LOCKFREE:
+                lines.append(f"\nCompared with {case.reference}.")
         for group in groups:
             variant = cases.variant_text(group[0].variant)
             text = case_table(case, group)

@@ -32,10 +32,12 @@ class Job:
 def _is_quick(entry):
     """Whether a quick run has it: everybody in the first case, then what the
     targets name, the stores side by side, and the rivals in C."""
-    if entry.case == "uncontended" or entry.subject in targets.named(entry.case):
+    case = cases.by_name(entry.case)
+    if (case.name == "uncontended" or entry.subject == case.reference
+            or entry.subject in targets.named(case.name)):
         return True
     return entry.language == "c" and (
-        entry.case == "parallel" or not targets.is_ours(entry.subject))
+        case.name == "parallel" or not targets.is_ours(entry.subject))
 
 
 def _variants_of(entry, case, quick):
