@@ -1263,6 +1263,12 @@ void ncp__engine_wake(struct ncp__acts *acts,
                       void (*notify)(void *context, struct ncp__waiter *ticket),
                       void *context);
 
+/* ncp__engine_enqueue and ncp__engine_try with the lock held. */
+int ncp__enqueue_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                        uint64_t now_ns, struct ncp__acts *acts);
+int ncp__try_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                    uint64_t now_ns, struct ncp__acts *acts);
+
 /* The same with the lock held; for the other files of the engine. */
 void ncp__serve_locked(struct ncp__engine *engine, uint64_t now_ns,
                        struct ncp__acts *acts);
@@ -4744,9 +4750,8 @@ static int refuse_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
     return status;
 }
 
-static int enqueue_locked(struct ncp__engine *engine,
-                          struct ncp__waiter *waiter, uint64_t now_ns,
-                          struct ncp__acts *acts)
+int ncp__enqueue_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                        uint64_t now_ns, struct ncp__acts *acts)
 {
     uint32_t max_waiters = engine->limits.max_waiters;
 
@@ -4765,15 +4770,15 @@ int ncp__engine_enqueue(struct ncp__engine *engine, struct ncp__waiter *waiter,
                         uint64_t now_ns, struct ncp__acts *acts)
 {
     ncp__engine_lock(engine);
-    int rc = enqueue_locked(engine, waiter, now_ns, acts);
+    int rc = ncp__enqueue_locked(engine, waiter, now_ns, acts);
     ncp__engine_unlock(engine);
     return rc;
 }
 
 /* A connection for somebody who never stands in line, unless an older waiter
  * can use it. */
-static int try_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
-                      uint64_t now_ns, struct ncp__acts *acts)
+int ncp__try_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                    uint64_t now_ns, struct ncp__acts *acts)
 {
     uint64_t gate = atomic_load_explicit(&engine->gate, memory_order_relaxed);
 
@@ -4803,7 +4808,7 @@ int ncp__engine_try(struct ncp__engine *engine, struct ncp__waiter *waiter,
                     uint64_t now_ns, struct ncp__acts *acts)
 {
     ncp__engine_lock(engine);
-    int rc = try_locked(engine, waiter, now_ns, acts);
+    int rc = ncp__try_locked(engine, waiter, now_ns, acts);
     ncp__engine_unlock(engine);
     return rc;
 }
@@ -5612,36 +5617,53 @@ struct ncp__waiter *ncp__lines_oldest(const struct ncp__lines *lines,
 /* -------------------------------------------------------- pool/acquire.c */
 
 /* pool/event.h */
-/* What an event says: of a connection that is lent at once. */
+/*
+ * What an event says. Field by field: a block of zeroes with some of them written
+ * over takes longer than a get itself.
+ */
 #ifndef NCP_POOL_EVENT_H
 #define NCP_POOL_EVENT_H
 
 
-/* CONN, whole. Field by field: a block of zeroes with some of them written over
- * takes longer than the get itself. */
-static inline void ncp__event_lend(ncp_event *event, ncp_pool *pool,
-                                   const struct ncp__slot *slot,
-                                   ncp_lease lease, uint64_t tag)
+/* Nothing yet, but for its pool. */
+static inline void ncp__event_none(ncp_event *event, ncp_pool *pool)
 {
-    event->type = NCP_EVENT_CONN;
+    event->type = NCP_EVENT_NONE;
     event->status = NCP_OK;
     event->pool = pool;
-    event->lease = lease;
+    event->lease = 0;
     event->ticket = 0;
-    event->tag = tag;
-    event->handle = slot->handle;
-    event->conn_id = slot->id;
+    event->tag = 0;
+    event->handle = 0;
+    event->conn_id = 0;
     event->timeout_ms = 0;
-    event->fd = slot->fd;
-    event->protocol = slot->protocol;
-    event->ip = slot->ip;
+    event->fd = -1;
+    event->protocol = NCP_PROTOCOL_UNKNOWN;
+    event->ip = NCP_IP_UNKNOWN;
     event->reason = NCP_REASON_NONE;
-    event->reused = 1;
+    event->reused = 0;
     event->reserved32 = 0;
     event->code = 0;
     event->creation_ms = 0;
     for (int i = 0; i < 3; i++)
         event->spare[i] = 0;
+}
+
+/* CONN: an idle connection that is lent at once. */
+static inline void ncp__event_lend(ncp_event *event, ncp_pool *pool,
+                                   const struct ncp__slot *slot,
+                                   ncp_lease lease, uint64_t tag)
+{
+    ncp__event_none(event, pool);
+    event->type = NCP_EVENT_CONN;
+    event->lease = lease;
+    event->tag = tag;
+    event->handle = slot->handle;
+    event->conn_id = slot->id;
+    event->fd = slot->fd;
+    event->protocol = slot->protocol;
+    event->ip = slot->ip;
+    event->reused = 1;
 }
 
 #endif
@@ -6232,10 +6254,10 @@ struct ncp__request {
     int flags;
 };
 
-/* A waiter, named when it is to stand in line; NULL when out of memory. */
-struct ncp__waiter *ncp__ticket_new(ncp_pool *pool,
-                                    const struct ncp__request *request,
-                                    uint64_t now_ns);
+/* A waiter without a name; NULL when out of memory. Lock held. */
+struct ncp__waiter *ncp__ticket_new_locked(ncp_pool *pool,
+                                           const struct ncp__request *request,
+                                           uint64_t now_ns);
 void ncp__ticket_free(ncp_pool *pool, struct ncp__waiter *waiter);
 /* The same with the lock held; the caller drops the reference to the queue, when
  * it does not hold the lock any more. */
@@ -6276,14 +6298,18 @@ struct ncp__pending {
     uint64_t deadline_ns;
 };
 
-/* The host may know its number from now on, unless it does. */
+/* The host may know its number from now on. */
 struct ncp__pending ncp__pull_name(ncp_pool *pool, struct ncp__waiter *waiter);
 /* After a call of the engine that may have put a named waiter in line (`stood`)
  * and decided it. */
 int ncp__pull_answer_or_pend(ncp_pool *pool, struct ncp__waiter *waiter,
                              bool stood, const struct ncp__pending *pending,
                              struct ncp__acts *acts, ncp_event *out);
-/* Tries once, or stands in line, and answers. The waiter may be gone then. */
+/* A new get: tries once, or stands in line, and answers. */
+int ncp__pull_begin(ncp_pool *pool, const struct ncp__request *request,
+                    ncp_event *out);
+/* The same for a waiter that was lent what it may not have. It may be gone
+ * afterwards. */
 int ncp__pull_place(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out);
 
 /* ---------------------------------------------------------------- answer.c */
@@ -6400,12 +6426,7 @@ static int acquire_slow(ncp_pool *pool, const struct ncp__request *request,
     ncp__pool_after_fork(pool);
     if (ncp__engine_closed(engine))
         return NCP_ECLOSED;
-    struct ncp__waiter *waiter =
-        ncp__ticket_new(pool, request, ncp__engine_now(engine));
-    if (waiter != NULL)
-        return ncp__pull_place(pool, waiter, out);
-    ncp__engine_count_failure(engine, NCP_ENOMEM);
-    return NCP_ENOMEM;
+    return ncp__pull_begin(pool, request, out);
 }
 
 /* No ticket is needed when there is an idle one. */
@@ -8274,11 +8295,11 @@ int ncp_pool_dial_target(ncp_pool *pool, int protocol, int ip,
 
 /* ---------------------------------------------------------- pool/event.c */
 
-/* What an event says. */
+
 
 void ncp__event_clear(ncp_event *event, ncp_pool *pool)
 {
-    *event = (ncp_event){.pool = pool, .fd = -1};
+    ncp__event_none(event, pool);
 }
 
 void ncp__event_slot(ncp_event *event, const ncp_pool *pool, uint32_t index,
@@ -10214,19 +10235,6 @@ int ncp__option_nearest(const char *name)
 
 /* A place in the line of waiters: how a get comes to wait, or not. */
 
-static int try_once(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out)
-{
-    struct ncp__engine *engine = &pool->engine;
-    struct ncp__acts acts = NCP__NO_ACTS;
-    int rc = ncp__engine_try(engine, waiter, ncp__engine_now(engine), &acts);
-
-    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
-    if (rc == NCP_OK)
-        return ncp__pull_answer(pool, waiter, out);
-    ncp__ticket_free(pool, waiter);
-    return rc;
-}
-
 /* Takes the waiter out of those to be told, for we are about to answer. */
 static bool forget_decided(struct ncp__acts *acts,
                            const struct ncp__waiter *waiter)
@@ -10248,38 +10256,25 @@ static bool forget_decided(struct ncp__acts *acts,
     return true;
 }
 
-struct ncp__pending ncp__pull_name(ncp_pool *pool, struct ncp__waiter *waiter)
+static struct ncp__pending name_locked(struct ncp__waiter *waiter)
 {
-    struct ncp__pending pending = {waiter->ticket, waiter->tag,
-                                   waiter->deadline_ns};
-
-    if (waiter->named) /* and nobody has been told of it */
-        return pending;
-    ncp__engine_lock(&pool->engine);
     waiter->named = true;
     atomic_store_explicit(&waiter->state, NCP__WAITING, memory_order_relaxed);
+    return (struct ncp__pending){waiter->ticket, waiter->tag,
+                                 waiter->deadline_ns};
+}
+
+struct ncp__pending ncp__pull_name(ncp_pool *pool, struct ncp__waiter *waiter)
+{
+    ncp__engine_lock(&pool->engine);
+    struct ncp__pending pending = name_locked(waiter);
     ncp__engine_unlock(&pool->engine);
     return pending;
 }
 
-static void unname(ncp_pool *pool, struct ncp__waiter *waiter)
+static int pend(ncp_pool *pool, const struct ncp__pending *pending,
+                ncp_event *out)
 {
-    ncp__engine_lock(&pool->engine);
-    waiter->named = false;
-    ncp__engine_unlock(&pool->engine);
-}
-
-int ncp__pull_answer_or_pend(ncp_pool *pool, struct ncp__waiter *waiter,
-                             bool stood, const struct ncp__pending *pending,
-                             struct ncp__acts *acts, ncp_event *out)
-{
-    bool mine = !stood || forget_decided(acts, waiter);
-
-    if (mine)
-        unname(pool, waiter);
-    ncp__pool_act(pool, acts, NCP__NO_SLOT);
-    if (mine)
-        return ncp__pull_answer(pool, waiter, out);
     out->type = NCP_EVENT_PENDING;
     out->ticket = pending->ticket;
     out->tag = pending->tag;
@@ -10288,28 +10283,85 @@ int ncp__pull_answer_or_pend(ncp_pool *pool, struct ncp__waiter *waiter,
     return NCP_OK;
 }
 
-static int stand_in_line__pool_place(ncp_pool *pool, struct ncp__waiter *waiter,
-                         ncp_event *out)
+int ncp__pull_answer_or_pend(ncp_pool *pool, struct ncp__waiter *waiter,
+                             bool stood, const struct ncp__pending *pending,
+                             struct ncp__acts *acts, ncp_event *out)
+{
+    bool mine = !stood || forget_decided(acts, waiter);
+
+    if (mine) {
+        ncp__engine_lock(&pool->engine);
+        waiter->named = false;
+        ncp__engine_unlock(&pool->engine);
+    }
+    ncp__pool_act(pool, acts, NCP__NO_SLOT);
+    return mine ? ncp__pull_answer(pool, waiter, out)
+                : pend(pool, pending, out);
+}
+
+/* What came of looking for a place. */
+struct placed {
+    struct ncp__acts acts;
+    struct ncp__pending pending;
+    struct ncp__waiter *mine; /* decided at once; NULL: it stands, or is gone */
+    ncp_queue *queue;         /* of one that is gone: a reference to drop */
+    int status;
+};
+
+static void place_locked(ncp_pool *pool, struct ncp__waiter *waiter,
+                         uint64_t now_ns, struct placed *placed)
 {
     struct ncp__engine *engine = &pool->engine;
-    struct ncp__acts acts = NCP__NO_ACTS;
-    struct ncp__pending pending = ncp__pull_name(pool, waiter);
-    int rc =
-        ncp__engine_enqueue(engine, waiter, ncp__engine_now(engine), &acts);
+    struct ncp__acts *acts = &placed->acts;
 
-    if (rc == NCP_OK)
-        return ncp__pull_answer_or_pend(pool, waiter, true, &pending, &acts,
-                                        out);
-    unname(pool, waiter);
-    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
-    ncp__ticket_free(pool, waiter);
-    return rc;
+    placed->pending = name_locked(waiter);
+    placed->status = waiter->tries
+                         ? ncp__try_locked(engine, waiter, now_ns, acts)
+                         : ncp__enqueue_locked(engine, waiter, now_ns, acts);
+    if (placed->status != NCP_OK) {
+        placed->queue = ncp__ticket_free_locked(pool, waiter);
+    } else if (waiter->tries || forget_decided(acts, waiter)) {
+        waiter->named = false;
+        placed->mine = waiter;
+    }
+}
+
+static int answer_placed(ncp_pool *pool, struct placed *placed, ncp_event *out)
+{
+    ncp__pool_act(pool, &placed->acts, NCP__NO_SLOT);
+    ncp__queue_unref(placed->queue);
+    if (placed->status != NCP_OK)
+        return placed->status;
+    return placed->mine != NULL ? ncp__pull_answer(pool, placed->mine, out)
+                                : pend(pool, &placed->pending, out);
+}
+
+int ncp__pull_begin(ncp_pool *pool, const struct ncp__request *request,
+                    ncp_event *out)
+{
+    struct placed placed = {.acts = NCP__NO_ACTS, .status = NCP_ENOMEM};
+    uint64_t now_ns = ncp__engine_now(&pool->engine);
+
+    ncp__engine_lock(&pool->engine);
+    struct ncp__waiter *waiter = ncp__ticket_new_locked(pool, request, now_ns);
+    if (waiter != NULL)
+        place_locked(pool, waiter, now_ns, &placed);
+    ncp__engine_unlock(&pool->engine);
+    if (waiter != NULL)
+        return answer_placed(pool, &placed, out);
+    ncp__engine_count_failure(&pool->engine, NCP_ENOMEM);
+    return NCP_ENOMEM;
 }
 
 int ncp__pull_place(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out)
 {
-    return waiter->tries ? try_once(pool, waiter, out)
-                         : stand_in_line__pool_place(pool, waiter, out);
+    struct placed placed = {.acts = NCP__NO_ACTS};
+    uint64_t now_ns = ncp__engine_now(&pool->engine);
+
+    ncp__engine_lock(&pool->engine);
+    place_locked(pool, waiter, now_ns, &placed);
+    ncp__engine_unlock(&pool->engine);
+    return answer_placed(pool, &placed, out);
 }
 
 /* ----------------------------------------------------------- pool/pool.c */
@@ -11376,7 +11428,7 @@ static void dial_here(ncp_pool *pool, struct ncp__waiter *waiter)
 }
 
 /* Stands in line until decided. The waiter's slot is leased on NCP_OK. */
-static int stand_in_line__pool_push(ncp_pool *pool, struct ncp__waiter *waiter,
+static int stand_in_line(ncp_pool *pool, struct ncp__waiter *waiter,
                          ncp_cancel *cancel)
 {
     struct ncp__engine *engine = &pool->engine;
@@ -11407,7 +11459,7 @@ static int take_slow(ncp_pool *pool, struct ncp__waiter *waiter,
     struct ncp__acts acts = NCP__NO_ACTS;
 
     if (get->timeout_ms != 0)
-        return stand_in_line__pool_push(pool, waiter, get->cancel);
+        return stand_in_line(pool, waiter, get->cancel);
     int rc = ncp__engine_try(engine, waiter, ncp__engine_now(engine), &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return rc;
@@ -13937,33 +13989,29 @@ static uint64_t next_number(uint64_t number)
     return number >= step ? number : number + step;
 }
 
-struct ncp__waiter *ncp__ticket_new(ncp_pool *pool,
-                                    const struct ncp__request *request,
-                                    uint64_t now_ns)
+struct ncp__waiter *ncp__ticket_new_locked(ncp_pool *pool,
+                                           const struct ncp__request *request,
+                                           uint64_t now_ns)
 {
     struct ncp__tickets *tickets = pool->tickets;
-    struct ncp__waiter *waiter = NULL;
 
-    ncp__engine_lock(&pool->engine);
-    if (tickets->free != UINT32_MAX || grow__pool_ticket(tickets)) {
-        waiter = ticket_at(tickets, tickets->free);
-        tickets->free = waiter->link;
-        uint64_t number = waiter->ticket;
-        ncp__waiter_init(waiter, request->protocol, request->ip, now_ns,
-                         ncp__deadline(now_ns, request->timeout_ms));
-        waiter->ticket = number;
-        waiter->is_ticket = true;
-        waiter->pool = pool;
-        waiter->queue = ncp__queue_ref(request->queue);
-        waiter->tag = request->tag;
-        waiter->dials_itself = (request->flags & NCP_FLAG_DIALS) != 0;
-        waiter->tries =
-            request->timeout_ms == 0 || (request->flags & NCP_FLAG_TRY) != 0;
-        waiter->takes = (request->flags & NCP_FLAG_TAKE) != 0;
-        waiter->named = !waiter->tries; /* it is about to stand in line */
-        pool->events_out++;
-    }
-    ncp__engine_unlock(&pool->engine);
+    if (tickets->free == UINT32_MAX && !grow__pool_ticket(tickets))
+        return NULL;
+    struct ncp__waiter *waiter = ticket_at(tickets, tickets->free);
+    uint64_t number = waiter->ticket;
+    tickets->free = waiter->link;
+    ncp__waiter_init(waiter, request->protocol, request->ip, now_ns,
+                     ncp__deadline(now_ns, request->timeout_ms));
+    waiter->ticket = number;
+    waiter->is_ticket = true;
+    waiter->pool = pool;
+    waiter->queue = ncp__queue_ref(request->queue);
+    waiter->tag = request->tag;
+    waiter->dials_itself = (request->flags & NCP_FLAG_DIALS) != 0;
+    waiter->tries =
+        request->timeout_ms == 0 || (request->flags & NCP_FLAG_TRY) != 0;
+    waiter->takes = (request->flags & NCP_FLAG_TAKE) != 0;
+    pool->events_out++;
     return waiter;
 }
 

@@ -311,6 +311,12 @@ void ncp__engine_wake(struct ncp__acts *acts,
                       void (*notify)(void *context, struct ncp__waiter *ticket),
                       void *context);
 
+/* ncp__engine_enqueue and ncp__engine_try with the lock held. */
+int ncp__enqueue_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                        uint64_t now_ns, struct ncp__acts *acts);
+int ncp__try_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                    uint64_t now_ns, struct ncp__acts *acts);
+
 /* The same with the lock held; for the other files of the engine. */
 void ncp__serve_locked(struct ncp__engine *engine, uint64_t now_ns,
                        struct ncp__acts *acts);

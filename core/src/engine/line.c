@@ -227,9 +227,8 @@ static int refuse_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
     return status;
 }
 
-static int enqueue_locked(struct ncp__engine *engine,
-                          struct ncp__waiter *waiter, uint64_t now_ns,
-                          struct ncp__acts *acts)
+int ncp__enqueue_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                        uint64_t now_ns, struct ncp__acts *acts)
 {
     uint32_t max_waiters = engine->limits.max_waiters;
 
@@ -248,15 +247,15 @@ int ncp__engine_enqueue(struct ncp__engine *engine, struct ncp__waiter *waiter,
                         uint64_t now_ns, struct ncp__acts *acts)
 {
     ncp__engine_lock(engine);
-    int rc = enqueue_locked(engine, waiter, now_ns, acts);
+    int rc = ncp__enqueue_locked(engine, waiter, now_ns, acts);
     ncp__engine_unlock(engine);
     return rc;
 }
 
 /* A connection for somebody who never stands in line, unless an older waiter
  * can use it. */
-static int try_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
-                      uint64_t now_ns, struct ncp__acts *acts)
+int ncp__try_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                    uint64_t now_ns, struct ncp__acts *acts)
 {
     uint64_t gate = atomic_load_explicit(&engine->gate, memory_order_relaxed);
 
@@ -286,7 +285,7 @@ int ncp__engine_try(struct ncp__engine *engine, struct ncp__waiter *waiter,
                     uint64_t now_ns, struct ncp__acts *acts)
 {
     ncp__engine_lock(engine);
-    int rc = try_locked(engine, waiter, now_ns, acts);
+    int rc = ncp__try_locked(engine, waiter, now_ns, acts);
     ncp__engine_unlock(engine);
     return rc;
 }

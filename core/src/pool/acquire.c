@@ -11,12 +11,7 @@ static int acquire_slow(ncp_pool *pool, const struct ncp__request *request,
     ncp__pool_after_fork(pool);
     if (ncp__engine_closed(engine))
         return NCP_ECLOSED;
-    struct ncp__waiter *waiter =
-        ncp__ticket_new(pool, request, ncp__engine_now(engine));
-    if (waiter != NULL)
-        return ncp__pull_place(pool, waiter, out);
-    ncp__engine_count_failure(engine, NCP_ENOMEM);
-    return NCP_ENOMEM;
+    return ncp__pull_begin(pool, request, out);
 }
 
 /* No ticket is needed when there is an idle one. */

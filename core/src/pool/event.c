@@ -1,9 +1,10 @@
-/* What an event says. */
+#include "pool/event.h"
+
 #include "pool/pull.h"
 
 void ncp__event_clear(ncp_event *event, ncp_pool *pool)
 {
-    *event = (ncp_event){.pool = pool, .fd = -1};
+    ncp__event_none(event, pool);
 }
 
 void ncp__event_slot(ncp_event *event, const ncp_pool *pool, uint32_t index,

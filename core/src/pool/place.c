@@ -1,19 +1,6 @@
 /* A place in the line of waiters: how a get comes to wait, or not. */
 #include "pool/pull.h"
 
-static int try_once(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out)
-{
-    struct ncp__engine *engine = &pool->engine;
-    struct ncp__acts acts = NCP__NO_ACTS;
-    int rc = ncp__engine_try(engine, waiter, ncp__engine_now(engine), &acts);
-
-    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
-    if (rc == NCP_OK)
-        return ncp__pull_answer(pool, waiter, out);
-    ncp__ticket_free(pool, waiter);
-    return rc;
-}
-
 /* Takes the waiter out of those to be told, for we are about to answer. */
 static bool forget_decided(struct ncp__acts *acts,
                            const struct ncp__waiter *waiter)
@@ -35,38 +22,25 @@ static bool forget_decided(struct ncp__acts *acts,
     return true;
 }
 
-struct ncp__pending ncp__pull_name(ncp_pool *pool, struct ncp__waiter *waiter)
+static struct ncp__pending name_locked(struct ncp__waiter *waiter)
 {
-    struct ncp__pending pending = {waiter->ticket, waiter->tag,
-                                   waiter->deadline_ns};
-
-    if (waiter->named) /* and nobody has been told of it */
-        return pending;
-    ncp__engine_lock(&pool->engine);
     waiter->named = true;
     atomic_store_explicit(&waiter->state, NCP__WAITING, memory_order_relaxed);
+    return (struct ncp__pending){waiter->ticket, waiter->tag,
+                                 waiter->deadline_ns};
+}
+
+struct ncp__pending ncp__pull_name(ncp_pool *pool, struct ncp__waiter *waiter)
+{
+    ncp__engine_lock(&pool->engine);
+    struct ncp__pending pending = name_locked(waiter);
     ncp__engine_unlock(&pool->engine);
     return pending;
 }
 
-static void unname(ncp_pool *pool, struct ncp__waiter *waiter)
+static int pend(ncp_pool *pool, const struct ncp__pending *pending,
+                ncp_event *out)
 {
-    ncp__engine_lock(&pool->engine);
-    waiter->named = false;
-    ncp__engine_unlock(&pool->engine);
-}
-
-int ncp__pull_answer_or_pend(ncp_pool *pool, struct ncp__waiter *waiter,
-                             bool stood, const struct ncp__pending *pending,
-                             struct ncp__acts *acts, ncp_event *out)
-{
-    bool mine = !stood || forget_decided(acts, waiter);
-
-    if (mine)
-        unname(pool, waiter);
-    ncp__pool_act(pool, acts, NCP__NO_SLOT);
-    if (mine)
-        return ncp__pull_answer(pool, waiter, out);
     out->type = NCP_EVENT_PENDING;
     out->ticket = pending->ticket;
     out->tag = pending->tag;
@@ -75,26 +49,83 @@ int ncp__pull_answer_or_pend(ncp_pool *pool, struct ncp__waiter *waiter,
     return NCP_OK;
 }
 
-static int stand_in_line(ncp_pool *pool, struct ncp__waiter *waiter,
-                         ncp_event *out)
+int ncp__pull_answer_or_pend(ncp_pool *pool, struct ncp__waiter *waiter,
+                             bool stood, const struct ncp__pending *pending,
+                             struct ncp__acts *acts, ncp_event *out)
+{
+    bool mine = !stood || forget_decided(acts, waiter);
+
+    if (mine) {
+        ncp__engine_lock(&pool->engine);
+        waiter->named = false;
+        ncp__engine_unlock(&pool->engine);
+    }
+    ncp__pool_act(pool, acts, NCP__NO_SLOT);
+    return mine ? ncp__pull_answer(pool, waiter, out)
+                : pend(pool, pending, out);
+}
+
+/* What came of looking for a place. */
+struct placed {
+    struct ncp__acts acts;
+    struct ncp__pending pending;
+    struct ncp__waiter *mine; /* decided at once; NULL: it stands, or is gone */
+    ncp_queue *queue;         /* of one that is gone: a reference to drop */
+    int status;
+};
+
+static void place_locked(ncp_pool *pool, struct ncp__waiter *waiter,
+                         uint64_t now_ns, struct placed *placed)
 {
     struct ncp__engine *engine = &pool->engine;
-    struct ncp__acts acts = NCP__NO_ACTS;
-    struct ncp__pending pending = ncp__pull_name(pool, waiter);
-    int rc =
-        ncp__engine_enqueue(engine, waiter, ncp__engine_now(engine), &acts);
+    struct ncp__acts *acts = &placed->acts;
 
-    if (rc == NCP_OK)
-        return ncp__pull_answer_or_pend(pool, waiter, true, &pending, &acts,
-                                        out);
-    unname(pool, waiter);
-    ncp__pool_act(pool, &acts, NCP__NO_SLOT);
-    ncp__ticket_free(pool, waiter);
-    return rc;
+    placed->pending = name_locked(waiter);
+    placed->status = waiter->tries
+                         ? ncp__try_locked(engine, waiter, now_ns, acts)
+                         : ncp__enqueue_locked(engine, waiter, now_ns, acts);
+    if (placed->status != NCP_OK) {
+        placed->queue = ncp__ticket_free_locked(pool, waiter);
+    } else if (waiter->tries || forget_decided(acts, waiter)) {
+        waiter->named = false;
+        placed->mine = waiter;
+    }
+}
+
+static int answer_placed(ncp_pool *pool, struct placed *placed, ncp_event *out)
+{
+    ncp__pool_act(pool, &placed->acts, NCP__NO_SLOT);
+    ncp__queue_unref(placed->queue);
+    if (placed->status != NCP_OK)
+        return placed->status;
+    return placed->mine != NULL ? ncp__pull_answer(pool, placed->mine, out)
+                                : pend(pool, &placed->pending, out);
+}
+
+int ncp__pull_begin(ncp_pool *pool, const struct ncp__request *request,
+                    ncp_event *out)
+{
+    struct placed placed = {.acts = NCP__NO_ACTS, .status = NCP_ENOMEM};
+    uint64_t now_ns = ncp__engine_now(&pool->engine);
+
+    ncp__engine_lock(&pool->engine);
+    struct ncp__waiter *waiter = ncp__ticket_new_locked(pool, request, now_ns);
+    if (waiter != NULL)
+        place_locked(pool, waiter, now_ns, &placed);
+    ncp__engine_unlock(&pool->engine);
+    if (waiter != NULL)
+        return answer_placed(pool, &placed, out);
+    ncp__engine_count_failure(&pool->engine, NCP_ENOMEM);
+    return NCP_ENOMEM;
 }
 
 int ncp__pull_place(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out)
 {
-    return waiter->tries ? try_once(pool, waiter, out)
-                         : stand_in_line(pool, waiter, out);
+    struct placed placed = {.acts = NCP__NO_ACTS};
+    uint64_t now_ns = ncp__engine_now(&pool->engine);
+
+    ncp__engine_lock(&pool->engine);
+    place_locked(pool, waiter, now_ns, &placed);
+    ncp__engine_unlock(&pool->engine);
+    return answer_placed(pool, &placed, out);
 }

@@ -28,10 +28,10 @@ struct ncp__request {
     int flags;
 };
 
-/* A waiter, named when it is to stand in line; NULL when out of memory. */
-struct ncp__waiter *ncp__ticket_new(ncp_pool *pool,
-                                    const struct ncp__request *request,
-                                    uint64_t now_ns);
+/* A waiter without a name; NULL when out of memory. Lock held. */
+struct ncp__waiter *ncp__ticket_new_locked(ncp_pool *pool,
+                                           const struct ncp__request *request,
+                                           uint64_t now_ns);
 void ncp__ticket_free(ncp_pool *pool, struct ncp__waiter *waiter);
 /* The same with the lock held; the caller drops the reference to the queue, when
  * it does not hold the lock any more. */
@@ -72,14 +72,18 @@ struct ncp__pending {
     uint64_t deadline_ns;
 };
 
-/* The host may know its number from now on, unless it does. */
+/* The host may know its number from now on. */
 struct ncp__pending ncp__pull_name(ncp_pool *pool, struct ncp__waiter *waiter);
 /* After a call of the engine that may have put a named waiter in line (`stood`)
  * and decided it. */
 int ncp__pull_answer_or_pend(ncp_pool *pool, struct ncp__waiter *waiter,
                              bool stood, const struct ncp__pending *pending,
                              struct ncp__acts *acts, ncp_event *out);
-/* Tries once, or stands in line, and answers. The waiter may be gone then. */
+/* A new get: tries once, or stands in line, and answers. */
+int ncp__pull_begin(ncp_pool *pool, const struct ncp__request *request,
+                    ncp_event *out);
+/* The same for a waiter that was lent what it may not have. It may be gone
+ * afterwards. */
 int ncp__pull_place(ncp_pool *pool, struct ncp__waiter *waiter, ncp_event *out);
 
 /* ---------------------------------------------------------------- answer.c */

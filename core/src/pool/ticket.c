@@ -90,33 +90,29 @@ static uint64_t next_number(uint64_t number)
     return number >= step ? number : number + step;
 }
 
-struct ncp__waiter *ncp__ticket_new(ncp_pool *pool,
-                                    const struct ncp__request *request,
-                                    uint64_t now_ns)
+struct ncp__waiter *ncp__ticket_new_locked(ncp_pool *pool,
+                                           const struct ncp__request *request,
+                                           uint64_t now_ns)
 {
     struct ncp__tickets *tickets = pool->tickets;
-    struct ncp__waiter *waiter = NULL;
 
-    ncp__engine_lock(&pool->engine);
-    if (tickets->free != UINT32_MAX || grow(tickets)) {
-        waiter = ticket_at(tickets, tickets->free);
-        tickets->free = waiter->link;
-        uint64_t number = waiter->ticket;
-        ncp__waiter_init(waiter, request->protocol, request->ip, now_ns,
-                         ncp__deadline(now_ns, request->timeout_ms));
-        waiter->ticket = number;
-        waiter->is_ticket = true;
-        waiter->pool = pool;
-        waiter->queue = ncp__queue_ref(request->queue);
-        waiter->tag = request->tag;
-        waiter->dials_itself = (request->flags & NCP_FLAG_DIALS) != 0;
-        waiter->tries =
-            request->timeout_ms == 0 || (request->flags & NCP_FLAG_TRY) != 0;
-        waiter->takes = (request->flags & NCP_FLAG_TAKE) != 0;
-        waiter->named = !waiter->tries; /* it is about to stand in line */
-        pool->events_out++;
-    }
-    ncp__engine_unlock(&pool->engine);
+    if (tickets->free == UINT32_MAX && !grow(tickets))
+        return NULL;
+    struct ncp__waiter *waiter = ticket_at(tickets, tickets->free);
+    uint64_t number = waiter->ticket;
+    tickets->free = waiter->link;
+    ncp__waiter_init(waiter, request->protocol, request->ip, now_ns,
+                     ncp__deadline(now_ns, request->timeout_ms));
+    waiter->ticket = number;
+    waiter->is_ticket = true;
+    waiter->pool = pool;
+    waiter->queue = ncp__queue_ref(request->queue);
+    waiter->tag = request->tag;
+    waiter->dials_itself = (request->flags & NCP_FLAG_DIALS) != 0;
+    waiter->tries =
+        request->timeout_ms == 0 || (request->flags & NCP_FLAG_TRY) != 0;
+    waiter->takes = (request->flags & NCP_FLAG_TAKE) != 0;
+    pool->events_out++;
     return waiter;
 }
 
