@@ -335,7 +335,8 @@ struct ncp__slot {
     uint8_t protocol;
     uint8_t ip;
     _Atomic uint8_t flags;
-    bool linked;           /* lock store: it is in the list; the list's mutex */
+    _Atomic uint8_t
+        where; /* its bucket; lock store: whether it is in the list */
     _Atomic uint32_t next; /* idle: the one to take after this one */
     /* cold */
     uint64_t id;
@@ -497,11 +498,11 @@ void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot);
  * any of them looks: TCP4, TCP6, UDP4, UDP6, then the others. */
 enum { NCP__BUCKETS = 9, NCP__MAX_SHARDS = 64 };
 
-/* Where a thread begins to look, and how it goes on. */
+/* Where a thread begins to look, and how it goes on: hints, for each bucket. */
 struct ncp__shard {
-    _Atomic uint32_t first; /* hint: what to take next */
-    _Atomic uint32_t last;  /* hint, FIFO: after what to append */
-    _Atomic uint32_t order; /* stamp of the latest return */
+    _Atomic uint32_t order;               /* stamp of the latest return */
+    _Atomic uint32_t first[NCP__BUCKETS]; /* what to take next */
+    _Atomic uint32_t last[NCP__BUCKETS];  /* FIFO: after what to append */
 } __attribute__((aligned(NCP__CACHE_LINE)));
 
 /* The list of the lock store, through slot.next and slot.stamp. */
@@ -585,16 +586,18 @@ static inline bool ncp__idle_one_kind(const struct ncp__idle *idle)
     return (kinds & (kinds - 1)) == 0;
 }
 
-/* Whether they are, and fit a want. */
-static inline bool ncp__idle_all_fit(const struct ncp__idle *idle,
-                                     int want_protocol, int want_ip)
+/* The buckets that fit a want, as bits; by protocol and IP version. */
+extern const uint16_t ncp__fitting[3][3];
+
+/* The bucket in which a get looks first, of those that were ever used;
+ * NCP__BUCKETS when there is none. */
+static inline uint32_t ncp__idle_bucket_for(const struct ncp__idle *idle,
+                                            uint32_t fitting)
 {
     uint32_t kinds = atomic_load_explicit(&idle->kinds, memory_order_relaxed);
 
-    if (kinds == 0 || (kinds & (kinds - 1)) != 0)
-        return false;
-    const struct ncp__bucket *kind = &ncp__buckets[__builtin_ctz(kinds)];
-    return ncp__fits(kind->protocol, kind->ip, want_protocol, want_ip);
+    return (kinds & fitting) == 0 ? (uint32_t)NCP__BUCKETS
+                                  : (uint32_t)__builtin_ctz(kinds & fitting);
 }
 
 /* Tells the store that a slot holds a connection now, or no more. The engine's
@@ -671,32 +674,33 @@ void ncp__masks_publish(struct ncp__idle *idle, uint32_t index);
 void ncp__masks_unclaim(struct ncp__idle *idle, uint32_t index);
 uint32_t ncp__masks_take_oldest(struct ncp__idle *idle, int unless_protocol,
                                 int unless_ip);
-/* Notes a return in the hints, as newest; the word has still to follow. */
-static inline void ncp__chain_lifo(struct ncp__shard *shard,
+/* Notes a return in the hints of a bucket, as newest; the word has still to
+ * follow. */
+static inline void ncp__chain_lifo(_Atomic uint32_t *head,
                                    struct ncp__slot *slot, uint32_t index)
 {
-    uint32_t first = atomic_load_explicit(&shard->first, memory_order_relaxed);
+    uint32_t first = atomic_load_explicit(head, memory_order_relaxed);
 
     if (first == index)
         return;
     atomic_store_explicit(&slot->next, first, memory_order_relaxed);
-    atomic_store_explicit(&shard->first, index, memory_order_relaxed);
+    atomic_store_explicit(head, index, memory_order_relaxed);
 }
 
-static inline void ncp__chain_fifo(const struct ncp__idle *idle,
-                                   struct ncp__shard *shard,
+static inline void ncp__chain_fifo(const struct ncp__slots *slots,
+                                   _Atomic uint32_t *head,
+                                   _Atomic uint32_t *tail,
                                    struct ncp__slot *slot, uint32_t index)
 {
-    uint32_t last = atomic_load_explicit(&shard->last, memory_order_relaxed);
+    uint32_t last = atomic_load_explicit(tail, memory_order_relaxed);
 
     atomic_store_explicit(&slot->next, NCP__NO_SLOT, memory_order_relaxed);
     if (last != NCP__NO_SLOT && last != index)
-        atomic_store_explicit(&ncp__slot_at(idle->slots, last)->next, index,
+        atomic_store_explicit(&ncp__slot_at(slots, last)->next, index,
                               memory_order_relaxed);
-    atomic_store_explicit(&shard->last, index, memory_order_relaxed);
-    if (atomic_load_explicit(&shard->first, memory_order_relaxed) ==
-        NCP__NO_SLOT)
-        atomic_store_explicit(&shard->first, index, memory_order_relaxed);
+    atomic_store_explicit(tail, index, memory_order_relaxed);
+    if (atomic_load_explicit(head, memory_order_relaxed) == NCP__NO_SLOT)
+        atomic_store_explicit(head, index, memory_order_relaxed);
 }
 
 /* The stamp is later than the last return of this shard, and than the last of this
@@ -709,13 +713,15 @@ static inline void ncp__masks_chain(const struct ncp__idle *idle,
     uint32_t order = atomic_load_explicit(&shard->order, memory_order_relaxed);
     uint32_t mine = atomic_load_explicit(&slot->stamp, memory_order_relaxed);
     uint32_t next = ((int32_t)(mine - order) > 0 ? mine : order) + 1;
+    uint8_t bucket = atomic_load_explicit(&slot->where, memory_order_relaxed);
 
     atomic_store_explicit(&shard->order, next, memory_order_relaxed);
     atomic_store_explicit(&slot->stamp, next, memory_order_relaxed);
     if (NCP__LIKELY(!idle->fifo))
-        ncp__chain_lifo(shard, slot, index);
+        ncp__chain_lifo(&shard->first[bucket], slot, index);
     else
-        ncp__chain_fifo(idle, shard, slot, index);
+        ncp__chain_fifo(idle->slots, &shard->first[bucket],
+                        &shard->last[bucket], slot, index);
 }
 
 /* How many bits are set. */
@@ -2408,14 +2414,21 @@ static inline bool ncp__fast_rescans(const struct ncp__engine *engine,
                0;
 }
 
-/* Lends what the hint of a shard names: its lease, or 0. `stop`: the flags
- * (NCP__FLAG_*) with which it may not be lent this way. */
+/* Lends what the hint of a shard names, of the first bucket among `fitting` (bits)
+ * that was ever used: its lease, or 0. A hint may name a connection of another
+ * bucket: the caller looks. `stop`: the flags (NCP__FLAG_*) with which it may not
+ * be lent this way. */
 static inline ncp_lease ncp__fast_get(struct ncp__engine *engine,
-                                      struct ncp__shard *shard, uint8_t stop,
+                                      struct ncp__shard *shard,
+                                      uint32_t fitting, uint8_t stop,
                                       uint64_t now_ns)
 {
-    uint32_t index = atomic_load_explicit(&shard->first, memory_order_relaxed);
+    uint32_t bucket = ncp__idle_bucket_for(&engine->idle, fitting);
 
+    if (NCP__UNLIKELY(bucket == NCP__BUCKETS))
+        return 0;
+    _Atomic uint32_t *head = &shard->first[bucket];
+    uint32_t index = atomic_load_explicit(head, memory_order_relaxed);
     if (NCP__UNLIKELY(index == NCP__NO_SLOT || !ncp__fast_open(engine) ||
                       ncp__fast_rescans(engine, shard)))
         return 0;
@@ -2433,7 +2446,7 @@ static inline ncp_lease ncp__fast_get(struct ncp__engine *engine,
             memory_order_acq_rel, memory_order_relaxed)))
         return 0;
     atomic_store_explicit(
-        &shard->first, atomic_load_explicit(&slot->next, memory_order_relaxed),
+        head, atomic_load_explicit(&slot->next, memory_order_relaxed),
         memory_order_relaxed);
     ncp__engine_count_fast(slot);
     return ncp__token(ncp__word_generation(word), index);
@@ -2488,8 +2501,8 @@ static inline enum ncp__fast_put ncp__fast_put(struct ncp__engine *engine,
 }
 
 /* The same for the store lock; the caller has looked at nothing. */
-ncp_lease ncp__fast_list_get(struct ncp__engine *engine, uint8_t stop,
-                             uint64_t now_ns);
+ncp_lease ncp__fast_list_get(struct ncp__engine *engine, uint32_t fitting,
+                             uint8_t stop, uint64_t now_ns);
 enum ncp__fast_put ncp__fast_list_put(struct ncp__engine *engine,
                                       ncp_lease lease, uint64_t now_ns);
 
@@ -2754,13 +2767,15 @@ static ncp_lease lend_head(struct ncp__engine *engine, uint8_t stop,
     return ncp__token(ncp__word_generation(word), index);
 }
 
-ncp_lease ncp__fast_list_get(struct ncp__engine *engine, uint8_t stop,
-                             uint64_t now_ns)
+ncp_lease ncp__fast_list_get(struct ncp__engine *engine, uint32_t fitting,
+                             uint8_t stop, uint64_t now_ns)
 {
     struct ncp__idle_list *list = engine->idle.list;
 
-    if (list == NULL || !ncp__fast_open(engine))
-        return 0;
+    if (list == NULL || !ncp__fast_open(engine) ||
+        !ncp__idle_one_kind(&engine->idle) ||
+        ncp__idle_bucket_for(&engine->idle, fitting) == NCP__BUCKETS)
+        return 0; /* with several kinds the head need not be the right one */
     pthread_mutex_lock(&list->lock);
     ncp_lease lease = lend_head(engine, stop, now_ns);
     pthread_mutex_unlock(&list->lock);
@@ -2958,6 +2973,11 @@ void ncp__thread_enroll(void)
             atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) + 1;
 }
 
+static bool is_list(const struct ncp__idle *idle)
+{
+    return idle->store == NCP_STORE_LOCK;
+}
+
 /* --------------------------------------------------------------- beginning, end */
 
 static int make_list(struct ncp__idle *idle)
@@ -3000,10 +3020,12 @@ static int make_shards(struct ncp__idle *idle)
 static void forget_chains(struct ncp__idle *idle)
 {
     for (uint32_t i = 0; i <= idle->shard_mask; i++) {
-        atomic_store_explicit(&idle->shards[i].first, NCP__NO_SLOT,
-                              memory_order_relaxed);
-        atomic_store_explicit(&idle->shards[i].last, NCP__NO_SLOT,
-                              memory_order_relaxed);
+        for (uint32_t b = 0; b < NCP__BUCKETS; b++) {
+            atomic_store_explicit(&idle->shards[i].first[b], NCP__NO_SLOT,
+                                  memory_order_relaxed);
+            atomic_store_explicit(&idle->shards[i].last[b], NCP__NO_SLOT,
+                                  memory_order_relaxed);
+        }
     }
 }
 
@@ -3047,6 +3069,14 @@ void ncp__idle_forget(struct ncp__idle *idle)
 
 /* ------------------------------------------------------------------------- kinds */
 
+/* Bits of buckets: TCP4 1, TCP6 2, UDP4 4, UDP6 8, TCP 16, UDP 32, IPv4 64,
+ * IPv6 128, others 256. */
+const uint16_t ncp__fitting[3][3] = {
+    {0x1ff, 0x045, 0x08a},
+    {0x013, 0x001, 0x002},
+    {0x02c, 0x004, 0x008},
+};
+
 static uint32_t bucket_of__engine_idle(int protocol, int ip)
 {
     uint32_t b = 0;
@@ -3074,9 +3104,13 @@ static void clear_bit(_Atomic uint64_t *mask, uint64_t bit)
 void ncp__idle_join(struct ncp__idle *idle, uint32_t index)
 {
     struct ncp__chunk *chunk = ncp__chunk_of(idle->slots, index);
-    const struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
+    struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
     uint64_t bit = ncp__bit_of(index);
-    uint32_t kind = UINT32_C(1) << bucket_of__engine_idle(slot->protocol, slot->ip);
+    uint32_t bucket = bucket_of__engine_idle(slot->protocol, slot->ip);
+
+    if (!is_list(idle))
+        atomic_store_explicit(&slot->where, (uint8_t)bucket,
+                              memory_order_relaxed);
 
     set_bit(&chunk->open, bit);
     if (slot->protocol == NCP_PROTOCOL_TCP)
@@ -3087,7 +3121,8 @@ void ncp__idle_join(struct ncp__idle *idle, uint32_t index)
         set_bit(&chunk->ipv4, bit);
     if (slot->ip == NCP_IP_V6)
         set_bit(&chunk->ipv6, bit);
-    atomic_fetch_or_explicit(&idle->kinds, kind, memory_order_relaxed);
+    atomic_fetch_or_explicit(&idle->kinds, UINT32_C(1) << bucket,
+                             memory_order_relaxed);
 }
 
 void ncp__idle_leave(struct ncp__idle *idle, uint32_t index)
@@ -3095,7 +3130,7 @@ void ncp__idle_leave(struct ncp__idle *idle, uint32_t index)
     struct ncp__chunk *chunk = ncp__chunk_of(idle->slots, index);
     uint64_t bit = ncp__bit_of(index);
 
-    if (idle->store == NCP_STORE_LOCK)
+    if (is_list(idle))
         ncp__list_leave(idle, index);
     if ((atomic_load_explicit(&chunk->idle, memory_order_relaxed) & bit) != 0)
         atomic_fetch_and_explicit(&chunk->idle, ~bit, memory_order_relaxed);
@@ -3107,11 +3142,6 @@ void ncp__idle_leave(struct ncp__idle *idle, uint32_t index)
 }
 
 /* ----------------------------------------------------------------- which store */
-
-static bool is_list(const struct ncp__idle *idle)
-{
-    return idle->store == NCP_STORE_LOCK;
-}
 
 void ncp__idle_let_go(struct ncp__slot *slot)
 {
@@ -3309,7 +3339,7 @@ static void link_between(const struct ncp__idle *idle, uint32_t before,
         list->tail = index;
     else
         set_link(&slot_at__engine_idle_list(idle, after)->stamp, index);
-    slot->linked = true;
+    atomic_store_explicit(&slot->where, 1, memory_order_relaxed);
     set_number(&list->count, list->count + 1);
 }
 
@@ -3327,7 +3357,7 @@ void ncp__list_unlink_locked(const struct ncp__idle *idle, uint32_t index)
         list->tail = before;
     else
         set_link(&slot_at__engine_idle_list(idle, after)->stamp, before);
-    slot->linked = false;
+    atomic_store_explicit(&slot->where, 0, memory_order_relaxed);
     set_number(&list->count, list->count - 1);
 }
 
@@ -3494,7 +3524,8 @@ void ncp__list_unclaim(struct ncp__idle *idle, uint32_t index)
 void ncp__list_leave(struct ncp__idle *idle, uint32_t index)
 {
     lock__engine_idle_list(idle);
-    if (slot_at__engine_idle_list(idle, index)->linked)
+    if (atomic_load_explicit(&slot_at__engine_idle_list(idle, index)->where,
+                             memory_order_relaxed) != 0)
         ncp__list_unlink_locked(idle, index);
     unlock(idle);
 }
@@ -3568,12 +3599,12 @@ static bool seems_idle(const struct ncp__idle *idle, uint32_t index)
     return ncp__state_of(slot_at__engine_idle_masks(idle, index)) == NCP__IDLE;
 }
 
-/* Takes what the chain of hints names; it loses an entry whenever something
+/* Takes what a bucket's chain of hints names; it loses an entry whenever something
  * was taken out of its middle, and a scan finds those. */
-static uint32_t take_hinted(struct ncp__idle *idle)
+static uint32_t take_hinted(struct ncp__idle *idle, uint32_t bucket)
 {
-    struct ncp__shard *shard = ncp__idle_home(idle);
-    uint32_t index = atomic_load_explicit(&shard->first, memory_order_relaxed);
+    _Atomic uint32_t *head = &ncp__idle_home(idle)->first[bucket];
+    uint32_t index = atomic_load_explicit(head, memory_order_relaxed);
 
     for (int hop = 0; hop < HOPS && index != NCP__NO_SLOT; hop++) {
         bool taken = seems_idle(idle, index) && ncp__masks_claim(idle, index);
@@ -3581,7 +3612,7 @@ static uint32_t take_hinted(struct ncp__idle *idle)
                                              memory_order_relaxed);
 
         if (taken) {
-            atomic_store_explicit(&shard->first, next, memory_order_relaxed);
+            atomic_store_explicit(head, next, memory_order_relaxed);
             return index;
         }
         index = next;
@@ -3602,15 +3633,14 @@ static uint64_t kind_mask(const _Atomic uint64_t *yes1,
     return which == 2 ? second : ~(first | second);
 }
 
-/* The slots of a chunk that may be idle and are of a bucket, or all for
- * NCP__BUCKETS. */
+/* The slots of a chunk that may be idle and are of a bucket. */
 static uint64_t in_bucket(const struct ncp__idle *idle, uint32_t chunk_index,
                           uint32_t bucket)
 {
     const struct ncp__chunk *chunk = ncp__chunk_at(idle->slots, chunk_index);
     uint64_t mask = ncp__idle_candidates(idle, chunk_index);
 
-    if (mask == 0 || bucket == NCP__BUCKETS)
+    if (mask == 0)
         return mask;
     return mask &
            kind_mask(&chunk->tcp, &chunk->udp, ncp__buckets[bucket].protocol) &
@@ -3708,7 +3738,7 @@ static uint32_t take_scanned(struct ncp__idle *idle, uint32_t bucket,
             continue;
         if (idle->fifo)
             atomic_store_explicit(
-                &ncp__idle_home(idle)->first,
+                &ncp__idle_home(idle)->first[bucket],
                 atomic_load_explicit(&slot_at__engine_idle_masks(idle, index)->next,
                                      memory_order_relaxed),
                 memory_order_relaxed);
@@ -3737,22 +3767,6 @@ static void untake(struct ncp__idle *idle, uint32_t index, bool *returned)
     *returned = true;
 }
 
-static uint32_t take_in_bucket(struct ncp__idle *idle, uint32_t bucket,
-                               bool *returned)
-{
-    uint32_t index = take_scanned(idle, bucket, returned);
-
-    if (index == NCP__NO_SLOT)
-        return index;
-    /* The masks of kinds may have been stale. */
-    const struct ncp__slot *slot = slot_at__engine_idle_masks(idle, index);
-    if (slot->protocol == ncp__buckets[bucket].protocol &&
-        slot->ip == ncp__buckets[bucket].ip)
-        return index;
-    untake(idle, index, returned);
-    return NCP__NO_SLOT;
-}
-
 /* FIFO: now and then a scan, which finds what a race lost to the chain. */
 static bool rescans(const struct ncp__idle *idle)
 {
@@ -3762,37 +3776,34 @@ static bool rescans(const struct ncp__idle *idle)
                              0;
 }
 
-/* The usual pool has connections of one kind: hints first. */
-static uint32_t take_any(struct ncp__idle *idle, bool *returned)
+static uint32_t take_in_bucket(struct ncp__idle *idle, uint32_t bucket,
+                               bool *returned)
 {
-    uint32_t index = rescans(idle) ? NCP__NO_SLOT : take_hinted(idle);
+    uint32_t index = rescans(idle) ? NCP__NO_SLOT : take_hinted(idle, bucket);
 
-    return index != NCP__NO_SLOT ? index
-                                 : take_scanned(idle, NCP__BUCKETS, returned);
+    if (index == NCP__NO_SLOT)
+        index = take_scanned(idle, bucket, returned);
+    if (index == NCP__NO_SLOT)
+        return index;
+    /* A hint may be of the slot's last connection, a mask of kinds stale. */
+    if (atomic_load_explicit(&slot_at__engine_idle_masks(idle, index)->where,
+                             memory_order_relaxed) == bucket)
+        return index;
+    untake(idle, index, returned);
+    return NCP__NO_SLOT;
 }
 
 uint32_t ncp__masks_take(struct ncp__idle *idle, int want_protocol, int want_ip,
                          bool *returned)
 {
-    uint32_t kinds = atomic_load_explicit(&idle->kinds, memory_order_relaxed);
-    bool one_kind = (kinds & (kinds - 1)) == 0;
+    uint32_t kinds = atomic_load_explicit(&idle->kinds, memory_order_relaxed) &
+                     ncp__fitting[want_protocol][want_ip];
 
-    if (NCP__LIKELY(one_kind) && want_protocol == NCP_PROTOCOL_UNKNOWN &&
-        want_ip == NCP_IP_UNKNOWN)
-        return take_any(idle, returned);
-    for (uint32_t b = 0; b < NCP__BUCKETS; b++) {
-        if ((kinds >> b & 1) == 0 ||
-            !ncp__fits(ncp__buckets[b].protocol, ncp__buckets[b].ip,
-                       want_protocol, want_ip))
-            continue;
-        uint32_t index = one_kind ? take_any(idle, returned)
-                                  : take_in_bucket(idle, b, returned);
-        if (index == NCP__NO_SLOT)
-            continue;
-        const struct ncp__slot *slot = slot_at__engine_idle_masks(idle, index);
-        if (ncp__fits(slot->protocol, slot->ip, want_protocol, want_ip))
+    for (; kinds != 0; kinds &= kinds - 1) {
+        uint32_t index =
+            take_in_bucket(idle, (uint32_t)__builtin_ctz(kinds), returned);
+        if (index != NCP__NO_SLOT)
             return index;
-        untake(idle, index, returned); /* a second kind has appeared */
     }
     return NCP__NO_SLOT;
 }
@@ -3811,18 +3822,20 @@ void ncp__masks_publish(struct ncp__idle *idle, uint32_t index)
 /* A connection that was newest before its check is newest after it. */
 static void rechain_lifo(struct ncp__idle *idle, uint32_t index)
 {
-    struct ncp__shard *shard = ncp__idle_home(idle);
-    uint32_t first = atomic_load_explicit(&shard->first, memory_order_relaxed);
+    struct ncp__slot *slot = slot_at__engine_idle_masks(idle, index);
+    uint8_t bucket = atomic_load_explicit(&slot->where, memory_order_relaxed);
+    _Atomic uint32_t *head = &ncp__idle_home(idle)->first[bucket];
+    uint32_t first = atomic_load_explicit(head, memory_order_relaxed);
 
     if (first != NCP__NO_SLOT) {
-        uint32_t mine = atomic_load_explicit(&slot_at__engine_idle_masks(idle, index)->stamp,
-                                             memory_order_relaxed);
+        uint32_t mine =
+            atomic_load_explicit(&slot->stamp, memory_order_relaxed);
         uint32_t its = atomic_load_explicit(&slot_at__engine_idle_masks(idle, first)->stamp,
                                             memory_order_relaxed);
         if ((int32_t)(mine - its) < 0)
             return;
     }
-    ncp__chain_lifo(shard, slot_at__engine_idle_masks(idle, index), index);
+    ncp__chain_lifo(head, slot, index);
 }
 
 void ncp__masks_unclaim(struct ncp__idle *idle, uint32_t index)
@@ -6353,25 +6366,48 @@ bool ncp__release_tells(ncp_pool *pool, uint32_t index, int type);
 #define NCP_POOL_QUICK_H
 
 
-/* A connection at once, if nothing has to be done to it: its lease. One get in
+/* A connection at once, if nothing has to be done to it: its lease. It is of one of
+ * the buckets `fitting` (ncp__fitting) as far as the hints know. One get in
  * NCP__LATENCY_EVERY goes the long way, where its time is taken; `gets` counts
  * them for a thread or a tap. */
-static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
-                                       uint32_t *gets)
+static inline ncp_lease ncp__quick_hinted(ncp_pool *pool,
+                                          struct ncp__shard *shard,
+                                          uint32_t *gets, uint32_t fitting)
 {
     struct ncp__engine *engine = &pool->engine;
 
     if (NCP__UNLIKELY((pool->quick & NCP__QUICK_GET) == 0 ||
-                      *gets % NCP__LATENCY_EVERY == 0 ||
-                      !ncp__idle_one_kind(&engine->idle)))
+                      *gets % NCP__LATENCY_EVERY == 0))
         return 0;
-    ncp_lease lease = NCP__LIKELY(ncp__idle_is_quick(&engine->idle))
-                          ? ncp__fast_get(engine, shard, pool->quick_stop,
-                                          ncp__engine_now_coarse(engine))
-                          : ncp__fast_list_get(engine, pool->quick_stop,
-                                               ncp__engine_now_coarse(engine));
+    ncp_lease lease =
+        NCP__LIKELY(ncp__idle_is_quick(&engine->idle))
+            ? ncp__fast_get(engine, shard, fitting, pool->quick_stop,
+                            ncp__engine_now_coarse(engine))
+            : ncp__fast_list_get(engine, fitting, pool->quick_stop,
+                                 ncp__engine_now_coarse(engine));
     *gets += lease != 0;
     return lease;
+}
+
+/* A hint was of another kind: as if it had not been lent. Returns 0. */
+ncp_lease ncp__put_misfit(ncp_pool *pool, ncp_lease lease);
+
+/* The same for who wants a kind; a want that is none is nobody's. */
+static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
+                                       uint32_t *gets, int protocol, int ip)
+{
+    if (NCP__UNLIKELY((unsigned)protocol > NCP_PROTOCOL_UDP ||
+                      (unsigned)ip > NCP_IP_V6))
+        return 0;
+    ncp_lease lease =
+        ncp__quick_hinted(pool, shard, gets, ncp__fitting[protocol][ip]);
+    if (lease == 0 || (protocol | ip) == 0)
+        return lease;
+    const struct ncp__slot *slot =
+        ncp__engine_slot(&pool->engine, ncp__token_index(lease));
+    return NCP__LIKELY(ncp__fits(slot->protocol, slot->ip, protocol, ip))
+               ? lease
+               : ncp__put_misfit(pool, lease);
 }
 
 /* Has the time of this thread's next get taken. */
@@ -6484,12 +6520,13 @@ static NCP__APART int acquire(ncp_pool *pool, struct ncp__request *request,
     return rc;
 }
 
-/* The shortest way: any connection will do, and nothing is odd. */
-static inline bool acquire_quick(ncp_pool *pool, uint64_t tag, ncp_event *out)
+/* The shortest way: one is there that fits, and nothing is odd. */
+static inline bool acquire_quick(ncp_pool *pool, int protocol, int ip,
+                                 uint64_t tag, ncp_event *out)
 {
     const struct ncp__idle *idle = &pool->engine.idle;
-    ncp_lease lease =
-        ncp__quick_get(pool, ncp__idle_home(idle), &ncp__thread.gets);
+    ncp_lease lease = ncp__quick_get(pool, ncp__idle_home(idle),
+                                     &ncp__thread.gets, protocol, ip);
 
     if (NCP__UNLIKELY(lease == 0))
         return false;
@@ -6505,8 +6542,8 @@ int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
                      int64_t timeout_ms, uint64_t tag, int flags,
                      ncp_event *out)
 {
-    if (NCP__LIKELY((protocol | ip) == 0 && pool != NULL && out != NULL &&
-                    pool->pull && acquire_quick(pool, tag, out)))
+    if (NCP__LIKELY(pool != NULL && out != NULL && pool->pull &&
+                    acquire_quick(pool, protocol, ip, tag, out)))
         return NCP_OK;
     return acquire(
         pool,
@@ -8475,6 +8512,17 @@ void ncp__put_serve(ncp_pool *pool)
 
     ncp__engine_serve(&pool->engine, ncp__engine_now(&pool->engine), &acts);
     (void)ncp__pool_act(pool, &acts, NCP__NO_SLOT);
+}
+
+ncp_lease ncp__put_misfit(ncp_pool *pool, ncp_lease lease)
+{
+    struct ncp__slot *slot =
+        ncp__engine_slot(&pool->engine, ncp__token_index(lease));
+    uint64_t gets = atomic_load_explicit(&slot->gets, memory_order_relaxed);
+
+    atomic_store_explicit(&slot->gets, gets - 1, memory_order_relaxed);
+    (void)ncp_pool_put(pool, lease);
+    return 0;
 }
 
 static int put(ncp_pool *pool, ncp_lease lease)
@@ -11596,44 +11644,23 @@ static int answer(ncp_pool *pool, struct get *request, ncp_lease *out)
     return get(pool, request, out);
 }
 
-/* Any connection, now, from a pool of the push driver; 0 when that takes longer.
- */
-static inline ncp_lease quick(ncp_pool *pool)
+/* A connection now, from a pool of the push driver; 0 when that takes longer. */
+static inline ncp_lease quick(ncp_pool *pool, int protocol, int ip)
 {
     if (NCP__UNLIKELY(pool == NULL || pool->pull))
         return 0;
     return ncp__quick_get(pool, ncp__idle_home(&pool->engine.idle),
-                          &ncp__thread.gets);
+                          &ncp__thread.gets, protocol, ip);
 }
 
-/* A second kind has appeared between two looks: as if it had not been lent. */
-static ncp_lease put_misfit(ncp_pool *pool, struct ncp__slot *slot,
-                            ncp_lease lease)
-{
-    uint64_t gets = atomic_load_explicit(&slot->gets, memory_order_relaxed);
-
-    atomic_store_explicit(&slot->gets, gets - 1, memory_order_relaxed);
-    (void)ncp_pool_put(pool, lease);
-    return 0;
-}
-
-/* The same for somebody who wants a kind, and marks it. */
-static inline ncp_lease quick_wanted(ncp_pool *pool, int protocol, int ip,
+/* The same for somebody who marks it. */
+static inline ncp_lease quick_tagged(ncp_pool *pool, int protocol, int ip,
                                      uint64_t tag)
 {
-    bool any = protocol == NCP_PROTOCOL_UNKNOWN && ip == NCP_IP_UNKNOWN;
+    ncp_lease lease = quick(pool, protocol, ip);
 
-    if (pool == NULL ||
-        (!any && !ncp__idle_all_fit(&pool->engine.idle, protocol, ip)))
-        return 0;
-    ncp_lease lease = quick(pool);
-    if (lease == 0)
-        return 0;
-    struct ncp__slot *slot =
-        ncp__engine_slot(&pool->engine, ncp__token_index(lease));
-    if (NCP__UNLIKELY(!ncp__fits(slot->protocol, slot->ip, protocol, ip)))
-        return put_misfit(pool, slot, lease);
-    set_tag(slot, tag);
+    if (lease != 0)
+        set_tag(ncp__engine_slot(&pool->engine, ncp__token_index(lease)), tag);
     return lease;
 }
 
@@ -11646,7 +11673,7 @@ int ncp_pool_get_ex(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
         return NCP_EINVAL;
     *out = 0;
     if (NCP__LIKELY(cancel == NULL))
-        *out = quick_wanted(pool, protocol, ip, tag);
+        *out = quick_tagged(pool, protocol, ip, tag);
     return NCP__LIKELY(*out != 0) ? NCP_OK : answer(pool, &request, out);
 }
 
@@ -11660,7 +11687,7 @@ int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
         return NCP_EINVAL;
     ncp__event_clear(out, pool);
     if (NCP__LIKELY(cancel == NULL))
-        lease = quick_wanted(pool, protocol, ip, tag);
+        lease = quick_tagged(pool, protocol, ip, tag);
     if (NCP__UNLIKELY(lease == 0))
         out->status = answer(pool, &request, &lease);
     out->tag = tag;
@@ -11675,7 +11702,7 @@ int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
 
 int ncp_pool_get(ncp_pool *pool, ncp_lease *out)
 {
-    ncp_lease lease = NCP__LIKELY(out != NULL) ? quick(pool) : 0;
+    ncp_lease lease = NCP__LIKELY(out != NULL) ? quick(pool, 0, 0) : 0;
 
     if (NCP__LIKELY(lease != 0)) {
         *out = lease;
@@ -13729,7 +13756,7 @@ int ncp_tap_get(ncp_tap *tap, ncp_lease *out)
 {
     if (NCP__UNLIKELY(tap == NULL || out == NULL))
         return NCP_EINVAL;
-    *out = ncp__quick_get(tap->pool, tap->shard, &tap->gets);
+    *out = ncp__quick_get(tap->pool, tap->shard, &tap->gets, 0, 0);
     if (NCP__LIKELY(*out != 0))
         return NCP_OK;
     if (tap->gets % NCP__LATENCY_EVERY == 0) {

@@ -62,14 +62,21 @@ static inline bool ncp__fast_rescans(const struct ncp__engine *engine,
                0;
 }
 
-/* Lends what the hint of a shard names: its lease, or 0. `stop`: the flags
- * (NCP__FLAG_*) with which it may not be lent this way. */
+/* Lends what the hint of a shard names, of the first bucket among `fitting` (bits)
+ * that was ever used: its lease, or 0. A hint may name a connection of another
+ * bucket: the caller looks. `stop`: the flags (NCP__FLAG_*) with which it may not
+ * be lent this way. */
 static inline ncp_lease ncp__fast_get(struct ncp__engine *engine,
-                                      struct ncp__shard *shard, uint8_t stop,
+                                      struct ncp__shard *shard,
+                                      uint32_t fitting, uint8_t stop,
                                       uint64_t now_ns)
 {
-    uint32_t index = atomic_load_explicit(&shard->first, memory_order_relaxed);
+    uint32_t bucket = ncp__idle_bucket_for(&engine->idle, fitting);
 
+    if (NCP__UNLIKELY(bucket == NCP__BUCKETS))
+        return 0;
+    _Atomic uint32_t *head = &shard->first[bucket];
+    uint32_t index = atomic_load_explicit(head, memory_order_relaxed);
     if (NCP__UNLIKELY(index == NCP__NO_SLOT || !ncp__fast_open(engine) ||
                       ncp__fast_rescans(engine, shard)))
         return 0;
@@ -87,7 +94,7 @@ static inline ncp_lease ncp__fast_get(struct ncp__engine *engine,
             memory_order_acq_rel, memory_order_relaxed)))
         return 0;
     atomic_store_explicit(
-        &shard->first, atomic_load_explicit(&slot->next, memory_order_relaxed),
+        head, atomic_load_explicit(&slot->next, memory_order_relaxed),
         memory_order_relaxed);
     ncp__engine_count_fast(slot);
     return ncp__token(ncp__word_generation(word), index);
@@ -142,8 +149,8 @@ static inline enum ncp__fast_put ncp__fast_put(struct ncp__engine *engine,
 }
 
 /* The same for the store lock; the caller has looked at nothing. */
-ncp_lease ncp__fast_list_get(struct ncp__engine *engine, uint8_t stop,
-                             uint64_t now_ns);
+ncp_lease ncp__fast_list_get(struct ncp__engine *engine, uint32_t fitting,
+                             uint8_t stop, uint64_t now_ns);
 enum ncp__fast_put ncp__fast_list_put(struct ncp__engine *engine,
                                       ncp_lease lease, uint64_t now_ns);
 

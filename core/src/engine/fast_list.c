@@ -23,13 +23,15 @@ static ncp_lease lend_head(struct ncp__engine *engine, uint8_t stop,
     return ncp__token(ncp__word_generation(word), index);
 }
 
-ncp_lease ncp__fast_list_get(struct ncp__engine *engine, uint8_t stop,
-                             uint64_t now_ns)
+ncp_lease ncp__fast_list_get(struct ncp__engine *engine, uint32_t fitting,
+                             uint8_t stop, uint64_t now_ns)
 {
     struct ncp__idle_list *list = engine->idle.list;
 
-    if (list == NULL || !ncp__fast_open(engine))
-        return 0;
+    if (list == NULL || !ncp__fast_open(engine) ||
+        !ncp__idle_one_kind(&engine->idle) ||
+        ncp__idle_bucket_for(&engine->idle, fitting) == NCP__BUCKETS)
+        return 0; /* with several kinds the head need not be the right one */
     pthread_mutex_lock(&list->lock);
     ncp_lease lease = lend_head(engine, stop, now_ns);
     pthread_mutex_unlock(&list->lock);

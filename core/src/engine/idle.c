@@ -20,6 +20,11 @@ void ncp__thread_enroll(void)
             atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) + 1;
 }
 
+static bool is_list(const struct ncp__idle *idle)
+{
+    return idle->store == NCP_STORE_LOCK;
+}
+
 /* --------------------------------------------------------------- beginning, end */
 
 static int make_list(struct ncp__idle *idle)
@@ -62,10 +67,12 @@ static int make_shards(struct ncp__idle *idle)
 static void forget_chains(struct ncp__idle *idle)
 {
     for (uint32_t i = 0; i <= idle->shard_mask; i++) {
-        atomic_store_explicit(&idle->shards[i].first, NCP__NO_SLOT,
-                              memory_order_relaxed);
-        atomic_store_explicit(&idle->shards[i].last, NCP__NO_SLOT,
-                              memory_order_relaxed);
+        for (uint32_t b = 0; b < NCP__BUCKETS; b++) {
+            atomic_store_explicit(&idle->shards[i].first[b], NCP__NO_SLOT,
+                                  memory_order_relaxed);
+            atomic_store_explicit(&idle->shards[i].last[b], NCP__NO_SLOT,
+                                  memory_order_relaxed);
+        }
     }
 }
 
@@ -109,6 +116,14 @@ void ncp__idle_forget(struct ncp__idle *idle)
 
 /* ------------------------------------------------------------------------- kinds */
 
+/* Bits of buckets: TCP4 1, TCP6 2, UDP4 4, UDP6 8, TCP 16, UDP 32, IPv4 64,
+ * IPv6 128, others 256. */
+const uint16_t ncp__fitting[3][3] = {
+    {0x1ff, 0x045, 0x08a},
+    {0x013, 0x001, 0x002},
+    {0x02c, 0x004, 0x008},
+};
+
 static uint32_t bucket_of(int protocol, int ip)
 {
     uint32_t b = 0;
@@ -136,9 +151,13 @@ static void clear_bit(_Atomic uint64_t *mask, uint64_t bit)
 void ncp__idle_join(struct ncp__idle *idle, uint32_t index)
 {
     struct ncp__chunk *chunk = ncp__chunk_of(idle->slots, index);
-    const struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
+    struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
     uint64_t bit = ncp__bit_of(index);
-    uint32_t kind = UINT32_C(1) << bucket_of(slot->protocol, slot->ip);
+    uint32_t bucket = bucket_of(slot->protocol, slot->ip);
+
+    if (!is_list(idle))
+        atomic_store_explicit(&slot->where, (uint8_t)bucket,
+                              memory_order_relaxed);
 
     set_bit(&chunk->open, bit);
     if (slot->protocol == NCP_PROTOCOL_TCP)
@@ -149,7 +168,8 @@ void ncp__idle_join(struct ncp__idle *idle, uint32_t index)
         set_bit(&chunk->ipv4, bit);
     if (slot->ip == NCP_IP_V6)
         set_bit(&chunk->ipv6, bit);
-    atomic_fetch_or_explicit(&idle->kinds, kind, memory_order_relaxed);
+    atomic_fetch_or_explicit(&idle->kinds, UINT32_C(1) << bucket,
+                             memory_order_relaxed);
 }
 
 void ncp__idle_leave(struct ncp__idle *idle, uint32_t index)
@@ -157,7 +177,7 @@ void ncp__idle_leave(struct ncp__idle *idle, uint32_t index)
     struct ncp__chunk *chunk = ncp__chunk_of(idle->slots, index);
     uint64_t bit = ncp__bit_of(index);
 
-    if (idle->store == NCP_STORE_LOCK)
+    if (is_list(idle))
         ncp__list_leave(idle, index);
     if ((atomic_load_explicit(&chunk->idle, memory_order_relaxed) & bit) != 0)
         atomic_fetch_and_explicit(&chunk->idle, ~bit, memory_order_relaxed);
@@ -169,11 +189,6 @@ void ncp__idle_leave(struct ncp__idle *idle, uint32_t index)
 }
 
 /* ----------------------------------------------------------------- which store */
-
-static bool is_list(const struct ncp__idle *idle)
-{
-    return idle->store == NCP_STORE_LOCK;
-}
 
 void ncp__idle_let_go(struct ncp__slot *slot)
 {

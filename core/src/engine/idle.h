@@ -28,11 +28,11 @@
  * any of them looks: TCP4, TCP6, UDP4, UDP6, then the others. */
 enum { NCP__BUCKETS = 9, NCP__MAX_SHARDS = 64 };
 
-/* Where a thread begins to look, and how it goes on. */
+/* Where a thread begins to look, and how it goes on: hints, for each bucket. */
 struct ncp__shard {
-    _Atomic uint32_t first; /* hint: what to take next */
-    _Atomic uint32_t last;  /* hint, FIFO: after what to append */
-    _Atomic uint32_t order; /* stamp of the latest return */
+    _Atomic uint32_t order;               /* stamp of the latest return */
+    _Atomic uint32_t first[NCP__BUCKETS]; /* what to take next */
+    _Atomic uint32_t last[NCP__BUCKETS];  /* FIFO: after what to append */
 } __attribute__((aligned(NCP__CACHE_LINE)));
 
 /* The list of the lock store, through slot.next and slot.stamp. */
@@ -116,16 +116,18 @@ static inline bool ncp__idle_one_kind(const struct ncp__idle *idle)
     return (kinds & (kinds - 1)) == 0;
 }
 
-/* Whether they are, and fit a want. */
-static inline bool ncp__idle_all_fit(const struct ncp__idle *idle,
-                                     int want_protocol, int want_ip)
+/* The buckets that fit a want, as bits; by protocol and IP version. */
+extern const uint16_t ncp__fitting[3][3];
+
+/* The bucket in which a get looks first, of those that were ever used;
+ * NCP__BUCKETS when there is none. */
+static inline uint32_t ncp__idle_bucket_for(const struct ncp__idle *idle,
+                                            uint32_t fitting)
 {
     uint32_t kinds = atomic_load_explicit(&idle->kinds, memory_order_relaxed);
 
-    if (kinds == 0 || (kinds & (kinds - 1)) != 0)
-        return false;
-    const struct ncp__bucket *kind = &ncp__buckets[__builtin_ctz(kinds)];
-    return ncp__fits(kind->protocol, kind->ip, want_protocol, want_ip);
+    return (kinds & fitting) == 0 ? (uint32_t)NCP__BUCKETS
+                                  : (uint32_t)__builtin_ctz(kinds & fitting);
 }
 
 /* Tells the store that a slot holds a connection now, or no more. The engine's
@@ -202,32 +204,33 @@ void ncp__masks_publish(struct ncp__idle *idle, uint32_t index);
 void ncp__masks_unclaim(struct ncp__idle *idle, uint32_t index);
 uint32_t ncp__masks_take_oldest(struct ncp__idle *idle, int unless_protocol,
                                 int unless_ip);
-/* Notes a return in the hints, as newest; the word has still to follow. */
-static inline void ncp__chain_lifo(struct ncp__shard *shard,
+/* Notes a return in the hints of a bucket, as newest; the word has still to
+ * follow. */
+static inline void ncp__chain_lifo(_Atomic uint32_t *head,
                                    struct ncp__slot *slot, uint32_t index)
 {
-    uint32_t first = atomic_load_explicit(&shard->first, memory_order_relaxed);
+    uint32_t first = atomic_load_explicit(head, memory_order_relaxed);
 
     if (first == index)
         return;
     atomic_store_explicit(&slot->next, first, memory_order_relaxed);
-    atomic_store_explicit(&shard->first, index, memory_order_relaxed);
+    atomic_store_explicit(head, index, memory_order_relaxed);
 }
 
-static inline void ncp__chain_fifo(const struct ncp__idle *idle,
-                                   struct ncp__shard *shard,
+static inline void ncp__chain_fifo(const struct ncp__slots *slots,
+                                   _Atomic uint32_t *head,
+                                   _Atomic uint32_t *tail,
                                    struct ncp__slot *slot, uint32_t index)
 {
-    uint32_t last = atomic_load_explicit(&shard->last, memory_order_relaxed);
+    uint32_t last = atomic_load_explicit(tail, memory_order_relaxed);
 
     atomic_store_explicit(&slot->next, NCP__NO_SLOT, memory_order_relaxed);
     if (last != NCP__NO_SLOT && last != index)
-        atomic_store_explicit(&ncp__slot_at(idle->slots, last)->next, index,
+        atomic_store_explicit(&ncp__slot_at(slots, last)->next, index,
                               memory_order_relaxed);
-    atomic_store_explicit(&shard->last, index, memory_order_relaxed);
-    if (atomic_load_explicit(&shard->first, memory_order_relaxed) ==
-        NCP__NO_SLOT)
-        atomic_store_explicit(&shard->first, index, memory_order_relaxed);
+    atomic_store_explicit(tail, index, memory_order_relaxed);
+    if (atomic_load_explicit(head, memory_order_relaxed) == NCP__NO_SLOT)
+        atomic_store_explicit(head, index, memory_order_relaxed);
 }
 
 /* The stamp is later than the last return of this shard, and than the last of this
@@ -240,13 +243,15 @@ static inline void ncp__masks_chain(const struct ncp__idle *idle,
     uint32_t order = atomic_load_explicit(&shard->order, memory_order_relaxed);
     uint32_t mine = atomic_load_explicit(&slot->stamp, memory_order_relaxed);
     uint32_t next = ((int32_t)(mine - order) > 0 ? mine : order) + 1;
+    uint8_t bucket = atomic_load_explicit(&slot->where, memory_order_relaxed);
 
     atomic_store_explicit(&shard->order, next, memory_order_relaxed);
     atomic_store_explicit(&slot->stamp, next, memory_order_relaxed);
     if (NCP__LIKELY(!idle->fifo))
-        ncp__chain_lifo(shard, slot, index);
+        ncp__chain_lifo(&shard->first[bucket], slot, index);
     else
-        ncp__chain_fifo(idle, shard, slot, index);
+        ncp__chain_fifo(idle->slots, &shard->first[bucket],
+                        &shard->last[bucket], slot, index);
 }
 
 /* How many bits are set. */

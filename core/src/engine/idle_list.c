@@ -49,7 +49,7 @@ static void link_between(const struct ncp__idle *idle, uint32_t before,
         list->tail = index;
     else
         set_link(&slot_at(idle, after)->stamp, index);
-    slot->linked = true;
+    atomic_store_explicit(&slot->where, 1, memory_order_relaxed);
     set_number(&list->count, list->count + 1);
 }
 
@@ -67,7 +67,7 @@ void ncp__list_unlink_locked(const struct ncp__idle *idle, uint32_t index)
         list->tail = before;
     else
         set_link(&slot_at(idle, after)->stamp, before);
-    slot->linked = false;
+    atomic_store_explicit(&slot->where, 0, memory_order_relaxed);
     set_number(&list->count, list->count - 1);
 }
 
@@ -234,7 +234,8 @@ void ncp__list_unclaim(struct ncp__idle *idle, uint32_t index)
 void ncp__list_leave(struct ncp__idle *idle, uint32_t index)
 {
     lock(idle);
-    if (slot_at(idle, index)->linked)
+    if (atomic_load_explicit(&slot_at(idle, index)->where,
+                             memory_order_relaxed) != 0)
         ncp__list_unlink_locked(idle, index);
     unlock(idle);
 }

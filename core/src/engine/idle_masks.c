@@ -66,12 +66,12 @@ static bool seems_idle(const struct ncp__idle *idle, uint32_t index)
     return ncp__state_of(slot_at(idle, index)) == NCP__IDLE;
 }
 
-/* Takes what the chain of hints names; it loses an entry whenever something
+/* Takes what a bucket's chain of hints names; it loses an entry whenever something
  * was taken out of its middle, and a scan finds those. */
-static uint32_t take_hinted(struct ncp__idle *idle)
+static uint32_t take_hinted(struct ncp__idle *idle, uint32_t bucket)
 {
-    struct ncp__shard *shard = ncp__idle_home(idle);
-    uint32_t index = atomic_load_explicit(&shard->first, memory_order_relaxed);
+    _Atomic uint32_t *head = &ncp__idle_home(idle)->first[bucket];
+    uint32_t index = atomic_load_explicit(head, memory_order_relaxed);
 
     for (int hop = 0; hop < HOPS && index != NCP__NO_SLOT; hop++) {
         bool taken = seems_idle(idle, index) && ncp__masks_claim(idle, index);
@@ -79,7 +79,7 @@ static uint32_t take_hinted(struct ncp__idle *idle)
                                              memory_order_relaxed);
 
         if (taken) {
-            atomic_store_explicit(&shard->first, next, memory_order_relaxed);
+            atomic_store_explicit(head, next, memory_order_relaxed);
             return index;
         }
         index = next;
@@ -100,15 +100,14 @@ static uint64_t kind_mask(const _Atomic uint64_t *yes1,
     return which == 2 ? second : ~(first | second);
 }
 
-/* The slots of a chunk that may be idle and are of a bucket, or all for
- * NCP__BUCKETS. */
+/* The slots of a chunk that may be idle and are of a bucket. */
 static uint64_t in_bucket(const struct ncp__idle *idle, uint32_t chunk_index,
                           uint32_t bucket)
 {
     const struct ncp__chunk *chunk = ncp__chunk_at(idle->slots, chunk_index);
     uint64_t mask = ncp__idle_candidates(idle, chunk_index);
 
-    if (mask == 0 || bucket == NCP__BUCKETS)
+    if (mask == 0)
         return mask;
     return mask &
            kind_mask(&chunk->tcp, &chunk->udp, ncp__buckets[bucket].protocol) &
@@ -206,7 +205,7 @@ static uint32_t take_scanned(struct ncp__idle *idle, uint32_t bucket,
             continue;
         if (idle->fifo)
             atomic_store_explicit(
-                &ncp__idle_home(idle)->first,
+                &ncp__idle_home(idle)->first[bucket],
                 atomic_load_explicit(&slot_at(idle, index)->next,
                                      memory_order_relaxed),
                 memory_order_relaxed);
@@ -235,22 +234,6 @@ static void untake(struct ncp__idle *idle, uint32_t index, bool *returned)
     *returned = true;
 }
 
-static uint32_t take_in_bucket(struct ncp__idle *idle, uint32_t bucket,
-                               bool *returned)
-{
-    uint32_t index = take_scanned(idle, bucket, returned);
-
-    if (index == NCP__NO_SLOT)
-        return index;
-    /* The masks of kinds may have been stale. */
-    const struct ncp__slot *slot = slot_at(idle, index);
-    if (slot->protocol == ncp__buckets[bucket].protocol &&
-        slot->ip == ncp__buckets[bucket].ip)
-        return index;
-    untake(idle, index, returned);
-    return NCP__NO_SLOT;
-}
-
 /* FIFO: now and then a scan, which finds what a race lost to the chain. */
 static bool rescans(const struct ncp__idle *idle)
 {
@@ -260,37 +243,34 @@ static bool rescans(const struct ncp__idle *idle)
                              0;
 }
 
-/* The usual pool has connections of one kind: hints first. */
-static uint32_t take_any(struct ncp__idle *idle, bool *returned)
+static uint32_t take_in_bucket(struct ncp__idle *idle, uint32_t bucket,
+                               bool *returned)
 {
-    uint32_t index = rescans(idle) ? NCP__NO_SLOT : take_hinted(idle);
+    uint32_t index = rescans(idle) ? NCP__NO_SLOT : take_hinted(idle, bucket);
 
-    return index != NCP__NO_SLOT ? index
-                                 : take_scanned(idle, NCP__BUCKETS, returned);
+    if (index == NCP__NO_SLOT)
+        index = take_scanned(idle, bucket, returned);
+    if (index == NCP__NO_SLOT)
+        return index;
+    /* A hint may be of the slot's last connection, a mask of kinds stale. */
+    if (atomic_load_explicit(&slot_at(idle, index)->where,
+                             memory_order_relaxed) == bucket)
+        return index;
+    untake(idle, index, returned);
+    return NCP__NO_SLOT;
 }
 
 uint32_t ncp__masks_take(struct ncp__idle *idle, int want_protocol, int want_ip,
                          bool *returned)
 {
-    uint32_t kinds = atomic_load_explicit(&idle->kinds, memory_order_relaxed);
-    bool one_kind = (kinds & (kinds - 1)) == 0;
+    uint32_t kinds = atomic_load_explicit(&idle->kinds, memory_order_relaxed) &
+                     ncp__fitting[want_protocol][want_ip];
 
-    if (NCP__LIKELY(one_kind) && want_protocol == NCP_PROTOCOL_UNKNOWN &&
-        want_ip == NCP_IP_UNKNOWN)
-        return take_any(idle, returned);
-    for (uint32_t b = 0; b < NCP__BUCKETS; b++) {
-        if ((kinds >> b & 1) == 0 ||
-            !ncp__fits(ncp__buckets[b].protocol, ncp__buckets[b].ip,
-                       want_protocol, want_ip))
-            continue;
-        uint32_t index = one_kind ? take_any(idle, returned)
-                                  : take_in_bucket(idle, b, returned);
-        if (index == NCP__NO_SLOT)
-            continue;
-        const struct ncp__slot *slot = slot_at(idle, index);
-        if (ncp__fits(slot->protocol, slot->ip, want_protocol, want_ip))
+    for (; kinds != 0; kinds &= kinds - 1) {
+        uint32_t index =
+            take_in_bucket(idle, (uint32_t)__builtin_ctz(kinds), returned);
+        if (index != NCP__NO_SLOT)
             return index;
-        untake(idle, index, returned); /* a second kind has appeared */
     }
     return NCP__NO_SLOT;
 }
@@ -309,18 +289,20 @@ void ncp__masks_publish(struct ncp__idle *idle, uint32_t index)
 /* A connection that was newest before its check is newest after it. */
 static void rechain_lifo(struct ncp__idle *idle, uint32_t index)
 {
-    struct ncp__shard *shard = ncp__idle_home(idle);
-    uint32_t first = atomic_load_explicit(&shard->first, memory_order_relaxed);
+    struct ncp__slot *slot = slot_at(idle, index);
+    uint8_t bucket = atomic_load_explicit(&slot->where, memory_order_relaxed);
+    _Atomic uint32_t *head = &ncp__idle_home(idle)->first[bucket];
+    uint32_t first = atomic_load_explicit(head, memory_order_relaxed);
 
     if (first != NCP__NO_SLOT) {
-        uint32_t mine = atomic_load_explicit(&slot_at(idle, index)->stamp,
-                                             memory_order_relaxed);
+        uint32_t mine =
+            atomic_load_explicit(&slot->stamp, memory_order_relaxed);
         uint32_t its = atomic_load_explicit(&slot_at(idle, first)->stamp,
                                             memory_order_relaxed);
         if ((int32_t)(mine - its) < 0)
             return;
     }
-    ncp__chain_lifo(shard, slot_at(idle, index), index);
+    ncp__chain_lifo(head, slot, index);
 }
 
 void ncp__masks_unclaim(struct ncp__idle *idle, uint32_t index)

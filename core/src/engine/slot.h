@@ -74,7 +74,8 @@ struct ncp__slot {
     uint8_t protocol;
     uint8_t ip;
     _Atomic uint8_t flags;
-    bool linked;           /* lock store: it is in the list; the list's mutex */
+    _Atomic uint8_t
+        where; /* its bucket; lock store: whether it is in the list */
     _Atomic uint32_t next; /* idle: the one to take after this one */
     /* cold */
     uint64_t id;

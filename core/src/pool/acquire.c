@@ -69,12 +69,13 @@ static NCP__APART int acquire(ncp_pool *pool, struct ncp__request *request,
     return rc;
 }
 
-/* The shortest way: any connection will do, and nothing is odd. */
-static inline bool acquire_quick(ncp_pool *pool, uint64_t tag, ncp_event *out)
+/* The shortest way: one is there that fits, and nothing is odd. */
+static inline bool acquire_quick(ncp_pool *pool, int protocol, int ip,
+                                 uint64_t tag, ncp_event *out)
 {
     const struct ncp__idle *idle = &pool->engine.idle;
-    ncp_lease lease =
-        ncp__quick_get(pool, ncp__idle_home(idle), &ncp__thread.gets);
+    ncp_lease lease = ncp__quick_get(pool, ncp__idle_home(idle),
+                                     &ncp__thread.gets, protocol, ip);
 
     if (NCP__UNLIKELY(lease == 0))
         return false;
@@ -90,8 +91,8 @@ int ncp_pool_acquire(ncp_pool *pool, ncp_queue *queue, int protocol, int ip,
                      int64_t timeout_ms, uint64_t tag, int flags,
                      ncp_event *out)
 {
-    if (NCP__LIKELY((protocol | ip) == 0 && pool != NULL && out != NULL &&
-                    pool->pull && acquire_quick(pool, tag, out)))
+    if (NCP__LIKELY(pool != NULL && out != NULL && pool->pull &&
+                    acquire_quick(pool, protocol, ip, tag, out)))
         return NCP_OK;
     return acquire(
         pool,

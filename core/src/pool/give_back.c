@@ -110,6 +110,17 @@ void ncp__put_serve(ncp_pool *pool)
     (void)ncp__pool_act(pool, &acts, NCP__NO_SLOT);
 }
 
+ncp_lease ncp__put_misfit(ncp_pool *pool, ncp_lease lease)
+{
+    struct ncp__slot *slot =
+        ncp__engine_slot(&pool->engine, ncp__token_index(lease));
+    uint64_t gets = atomic_load_explicit(&slot->gets, memory_order_relaxed);
+
+    atomic_store_explicit(&slot->gets, gets - 1, memory_order_relaxed);
+    (void)ncp_pool_put(pool, lease);
+    return 0;
+}
+
 static int put(ncp_pool *pool, ncp_lease lease)
 {
     uint32_t index;

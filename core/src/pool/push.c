@@ -454,44 +454,23 @@ static int answer(ncp_pool *pool, struct get *request, ncp_lease *out)
     return get(pool, request, out);
 }
 
-/* Any connection, now, from a pool of the push driver; 0 when that takes longer.
- */
-static inline ncp_lease quick(ncp_pool *pool)
+/* A connection now, from a pool of the push driver; 0 when that takes longer. */
+static inline ncp_lease quick(ncp_pool *pool, int protocol, int ip)
 {
     if (NCP__UNLIKELY(pool == NULL || pool->pull))
         return 0;
     return ncp__quick_get(pool, ncp__idle_home(&pool->engine.idle),
-                          &ncp__thread.gets);
+                          &ncp__thread.gets, protocol, ip);
 }
 
-/* A second kind has appeared between two looks: as if it had not been lent. */
-static ncp_lease put_misfit(ncp_pool *pool, struct ncp__slot *slot,
-                            ncp_lease lease)
-{
-    uint64_t gets = atomic_load_explicit(&slot->gets, memory_order_relaxed);
-
-    atomic_store_explicit(&slot->gets, gets - 1, memory_order_relaxed);
-    (void)ncp_pool_put(pool, lease);
-    return 0;
-}
-
-/* The same for somebody who wants a kind, and marks it. */
-static inline ncp_lease quick_wanted(ncp_pool *pool, int protocol, int ip,
+/* The same for somebody who marks it. */
+static inline ncp_lease quick_tagged(ncp_pool *pool, int protocol, int ip,
                                      uint64_t tag)
 {
-    bool any = protocol == NCP_PROTOCOL_UNKNOWN && ip == NCP_IP_UNKNOWN;
+    ncp_lease lease = quick(pool, protocol, ip);
 
-    if (pool == NULL ||
-        (!any && !ncp__idle_all_fit(&pool->engine.idle, protocol, ip)))
-        return 0;
-    ncp_lease lease = quick(pool);
-    if (lease == 0)
-        return 0;
-    struct ncp__slot *slot =
-        ncp__engine_slot(&pool->engine, ncp__token_index(lease));
-    if (NCP__UNLIKELY(!ncp__fits(slot->protocol, slot->ip, protocol, ip)))
-        return put_misfit(pool, slot, lease);
-    set_tag(slot, tag);
+    if (lease != 0)
+        set_tag(ncp__engine_slot(&pool->engine, ncp__token_index(lease)), tag);
     return lease;
 }
 
@@ -504,7 +483,7 @@ int ncp_pool_get_ex(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
         return NCP_EINVAL;
     *out = 0;
     if (NCP__LIKELY(cancel == NULL))
-        *out = quick_wanted(pool, protocol, ip, tag);
+        *out = quick_tagged(pool, protocol, ip, tag);
     return NCP__LIKELY(*out != 0) ? NCP_OK : answer(pool, &request, out);
 }
 
@@ -518,7 +497,7 @@ int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
         return NCP_EINVAL;
     ncp__event_clear(out, pool);
     if (NCP__LIKELY(cancel == NULL))
-        lease = quick_wanted(pool, protocol, ip, tag);
+        lease = quick_tagged(pool, protocol, ip, tag);
     if (NCP__UNLIKELY(lease == 0))
         out->status = answer(pool, &request, &lease);
     out->tag = tag;
@@ -533,7 +512,7 @@ int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
 
 int ncp_pool_get(ncp_pool *pool, ncp_lease *out)
 {
-    ncp_lease lease = NCP__LIKELY(out != NULL) ? quick(pool) : 0;
+    ncp_lease lease = NCP__LIKELY(out != NULL) ? quick(pool, 0, 0) : 0;
 
     if (NCP__LIKELY(lease != 0)) {
         *out = lease;

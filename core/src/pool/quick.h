@@ -9,25 +9,48 @@
 #include "engine/fast.h"
 #include "pool/pool.h"
 
-/* A connection at once, if nothing has to be done to it: its lease. One get in
+/* A connection at once, if nothing has to be done to it: its lease. It is of one of
+ * the buckets `fitting` (ncp__fitting) as far as the hints know. One get in
  * NCP__LATENCY_EVERY goes the long way, where its time is taken; `gets` counts
  * them for a thread or a tap. */
-static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
-                                       uint32_t *gets)
+static inline ncp_lease ncp__quick_hinted(ncp_pool *pool,
+                                          struct ncp__shard *shard,
+                                          uint32_t *gets, uint32_t fitting)
 {
     struct ncp__engine *engine = &pool->engine;
 
     if (NCP__UNLIKELY((pool->quick & NCP__QUICK_GET) == 0 ||
-                      *gets % NCP__LATENCY_EVERY == 0 ||
-                      !ncp__idle_one_kind(&engine->idle)))
+                      *gets % NCP__LATENCY_EVERY == 0))
         return 0;
-    ncp_lease lease = NCP__LIKELY(ncp__idle_is_quick(&engine->idle))
-                          ? ncp__fast_get(engine, shard, pool->quick_stop,
-                                          ncp__engine_now_coarse(engine))
-                          : ncp__fast_list_get(engine, pool->quick_stop,
-                                               ncp__engine_now_coarse(engine));
+    ncp_lease lease =
+        NCP__LIKELY(ncp__idle_is_quick(&engine->idle))
+            ? ncp__fast_get(engine, shard, fitting, pool->quick_stop,
+                            ncp__engine_now_coarse(engine))
+            : ncp__fast_list_get(engine, fitting, pool->quick_stop,
+                                 ncp__engine_now_coarse(engine));
     *gets += lease != 0;
     return lease;
+}
+
+/* A hint was of another kind: as if it had not been lent. Returns 0. */
+ncp_lease ncp__put_misfit(ncp_pool *pool, ncp_lease lease);
+
+/* The same for who wants a kind; a want that is none is nobody's. */
+static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
+                                       uint32_t *gets, int protocol, int ip)
+{
+    if (NCP__UNLIKELY((unsigned)protocol > NCP_PROTOCOL_UDP ||
+                      (unsigned)ip > NCP_IP_V6))
+        return 0;
+    ncp_lease lease =
+        ncp__quick_hinted(pool, shard, gets, ncp__fitting[protocol][ip]);
+    if (lease == 0 || (protocol | ip) == 0)
+        return lease;
+    const struct ncp__slot *slot =
+        ncp__engine_slot(&pool->engine, ncp__token_index(lease));
+    return NCP__LIKELY(ncp__fits(slot->protocol, slot->ip, protocol, ip))
+               ? lease
+               : ncp__put_misfit(pool, lease);
 }
 
 /* Has the time of this thread's next get taken. */

@@ -51,7 +51,7 @@ int ncp_tap_get(ncp_tap *tap, ncp_lease *out)
 {
     if (NCP__UNLIKELY(tap == NULL || out == NULL))
         return NCP_EINVAL;
-    *out = ncp__quick_get(tap->pool, tap->shard, &tap->gets);
+    *out = ncp__quick_get(tap->pool, tap->shard, &tap->gets, 0, 0);
     if (NCP__LIKELY(*out != 0))
         return NCP_OK;
     if (tap->gets % NCP__LATENCY_EVERY == 0) {
