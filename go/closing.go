@@ -146,7 +146,7 @@ func (c *core) watchLent() {
 // watchForLoss sets a finalizer, once, and drops our own reference.
 func (c *Connection) watchForLoss() {
 	c.mu.Lock()
-	set := c.phase == phaseLent && !c.extra().finalizes
+	set := c.mu.isLocked(phaseLent) && !c.extra().finalizes
 	if set {
 		c.borrow.finalizes = true
 		runtime.SetFinalizer(c, (*Connection).lost)

@@ -3,7 +3,6 @@ package netconnpool
 import (
 	"net"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -40,9 +39,8 @@ type Connection struct {
 	// LeakDetected is true once it has been borrowed for too long.
 	LeakDetected bool
 
-	phase  int32      // guarded by mu
-	mu     sync.Mutex // guards the fields against the methods
-	rec    *record    // nil for a Connection of NewConnection
+	mu     phaseLock // guards the fields against the methods
+	rec    *record   // nil for a Connection of NewConnection
 	lease  uint64
 	borrow *borrow // guarded by mu
 }
@@ -55,56 +53,37 @@ type borrow struct {
 	finalizes bool
 }
 
-// Phases of a Connection.
-const (
-	phaseOver   int32 = iota // nobody's, like the zero value
-	phaseLent                // it is the borrower's
-	phaseClosed              // its borrower closed it: one Put is welcome
-	phaseOwned               // of NewConnection: no pool knows it
-)
-
 // Connections of NewConnection have numbers of their own, far above those that
 // pools give.
 const firstOwnID = 1 << 48
 
-// step goes from one phase to another; false when it was not in the first.
-func (c *Connection) step(from, to int32) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.phase != from {
-		return false
-	}
-	c.phase = to
-	return true
-}
-
 func (c *Connection) isLent() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.phase == phaseLent
+	return c.mu.isLocked(phaseLent)
 }
 
-// claim ends the borrow for the first one who asks.
+// claim ends the borrow for the first one who asks. What is done after the step
+// here is done to fields that no method looks at any more.
 func (c *Connection) claim(to int32) bool {
-	c.mu.Lock()
-	mine := c.phase == phaseLent
-	if mine {
-		c.phase = to
-		c.InUse = false
-		if c.borrow != nil {
-			c.watchNoMoreLocked()
-		}
+	if !c.mu.step(phaseLent, to) {
+		return false
 	}
-	c.mu.Unlock()
-	return mine
-}
-
-// watchNoMoreLocked takes a finalizer back.
-func (c *Connection) watchNoMoreLocked() {
-	if c.borrow.finalizes {
+	c.InUse = false
+	if c.borrow != nil && c.borrow.finalizes {
 		c.borrow.finalizes = false
 		runtime.SetFinalizer(c, nil)
 	}
+	return true
+}
+
+// isUsedLocked is InUse, which is the borrower's own when the borrow has ended.
+func (c *Connection) isUsedLocked() bool {
+	return !c.isReturnedLocked() && c.InUse
+}
+
+func (c *Connection) isReturnedLocked() bool {
+	return c.rec != nil && !c.mu.isLocked(phaseLent)
 }
 
 var lastOwnID atomic.Uint64
@@ -129,7 +108,7 @@ func newOwnConnection(conn net.Conn, onClose func() error,
 		IsHealthy:  true,
 		borrow:     &borrow{onClose: onClose},
 	}
-	c.phase = phaseOwned
+	c.mu.word = phaseOwned
 	return c
 }
 
@@ -170,7 +149,7 @@ func (c *Connection) GetIdleTime() time.Duration {
 }
 
 func (c *Connection) idleTime() time.Duration {
-	if c.InUse {
+	if c.isUsedLocked() {
 		return 0
 	}
 	return c.sinceUse()
@@ -243,18 +222,21 @@ func (c *Connection) now() time.Time {
 func (c *Connection) IsInUse() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.InUse
+	return c.isUsedLocked()
 }
 
-// MarkInUse sets InUse and LastUsedAt of this copy.
+// MarkInUse sets InUse and LastUsedAt of this copy, until it is returned.
 func (c *Connection) MarkInUse() { c.mark(true) }
 
-// MarkIdle clears InUse and sets LastUsedAt of this copy.
+// MarkIdle clears InUse and sets LastUsedAt of this copy, until it is returned.
 func (c *Connection) MarkIdle() { c.mark(false) }
 
 func (c *Connection) mark(inUse bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.isReturnedLocked() {
+		return
+	}
 	c.InUse = inUse
 	c.LastUsedAt = c.now()
 }
@@ -284,7 +266,7 @@ func (c *Connection) IsLeaked(leakTimeout time.Duration) bool {
 func (c *Connection) BorrowedFor() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.InUse {
+	if !c.isUsedLocked() {
 		return 0
 	}
 	return c.sinceUse()
@@ -309,11 +291,17 @@ func (c *Connection) SetTag(tag uint64) error {
 	status := c.rec.core.lib.setTag(c.lease, tag)
 	runtime.KeepAlive(c)
 	if status == ncpOk {
-		c.mu.Lock()
-		c.extra().tag = tag
-		c.mu.Unlock()
+		c.noteTag(tag)
 	}
 	return statusError(status)
+}
+
+func (c *Connection) noteTag(tag uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.isReturnedLocked() {
+		c.extra().tag = tag
+	}
 }
 
 // extra makes room for what few connections need; mu is held.
@@ -337,7 +325,7 @@ func (c *Connection) Renew(conn net.Conn) error {
 // once, and a Put that follows is welcome and does nothing. Closing twice
 // answers nil.
 func (c *Connection) Close() error {
-	if c.step(phaseOwned, phaseOver) {
+	if c.mu.step(phaseOwned, phaseOver) {
 		return c.closeOwn()
 	}
 	if c.claim(phaseClosed) {

@@ -191,7 +191,7 @@ func (c *core) lend(conn *Connection, a *answer, tag uint64) (*Connection, error
 	conn.IsHealthy = true
 	conn.InUse = true
 	conn.ReuseCount = rec.reuses
-	conn.phase = phaseLent
+	conn.mu.word = phaseLent
 	conn.rec = rec
 	conn.lease = a.lease
 	if checked := rec.checked.Load(); checked != nil {

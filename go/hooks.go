@@ -240,15 +240,23 @@ func (c *Connection) captureStack() {
 	c.extra().stack = append([]uintptr(nil), frames[:count]...)
 }
 
-// Stack is the stack of the borrower, a frame a line, with Config.CaptureStacks.
-func (c *Connection) Stack() string {
+func (c *Connection) frames() []uintptr {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.borrow == nil || len(c.borrow.stack) == 0 {
+	if c.borrow == nil {
+		return nil
+	}
+	return c.borrow.stack
+}
+
+// Stack is the stack of the borrower, a frame a line, with Config.CaptureStacks.
+func (c *Connection) Stack() string {
+	stack := c.frames()
+	if len(stack) == 0 {
 		return ""
 	}
 	var text strings.Builder
-	frames := runtime.CallersFrames(c.borrow.stack)
+	frames := runtime.CallersFrames(stack)
 	for {
 		frame, more := frames.Next()
 		writeFrame(&text, frame)

@@ -41,7 +41,7 @@ func (c *core) notIdle(rec *record) {
 
 // putAgain answers a Put of a borrow that has ended. After Close one is welcome.
 func (conn *Connection) putAgain() error {
-	if conn.step(phaseClosed, phaseOver) {
+	if conn.mu.step(phaseClosed, phaseOver) {
 		return nil
 	}
 	return ErrInvalidConnection

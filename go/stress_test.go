@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -252,4 +253,53 @@ func TestStressClosing(t *testing.T) {
 		})
 		f.check(t)
 	}
+}
+
+// The methods of a connection may be called by anybody while its borrower gives
+// it back, and one of several who give it back at once does.
+func TestStressMethodsWhileItIsReturned(t *testing.T) {
+	config := plain(&factory{}, 1)
+	config.CaptureStacks = true
+	pool := mustPool(t, config)
+	for round := 0; round < stressRounds(300); round++ {
+		conn := mustGet(t, pool)
+		var group sync.WaitGroup
+		var accepted atomic.Int32
+		for g := 0; g < 3; g++ {
+			group.Add(1)
+			go func(g int) {
+				defer group.Done()
+				callMethods(conn, g)
+				if pool.Put(conn) == nil {
+					accepted.Add(1)
+				}
+				callMethods(conn, g)
+			}(g)
+		}
+		group.Wait()
+		want1(t, accepted.Load(), int32(1))
+		conn.MarkInUse()
+		want1(t, conn.IsInUse(), false)
+		want1(t, conn.InUse, false)
+		want1(t, conn.BorrowedFor(), time.Duration(0))
+		want1(t, conn.SetTag(1), ErrInvalidConnection)
+	}
+}
+
+func callMethods(conn *Connection, which int) {
+	switch which {
+	case 0:
+		conn.MarkIdle()
+		conn.MarkInUse()
+		conn.UpdateHealth(true)
+	case 1:
+		_ = conn.SetTag(uint64(which))
+		_ = conn.Tag()
+		_ = conn.Stack()
+	}
+	_ = conn.IsInUse()
+	_ = conn.GetIdleTime()
+	_ = conn.BorrowedFor()
+	_ = conn.GetHealthStatus()
+	_ = conn.IsLeaked(time.Hour)
 }
