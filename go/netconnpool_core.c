@@ -895,6 +895,7 @@ struct ncp__waiter {
     uint8_t protocol;   /* wanted, 0 any */
     uint8_t ip;         /* wanted, 0 any */
     uint8_t mismatches; /* fresh connections that did not fit */
+    uint8_t passed;     /* how often a younger one of another kind was served */
     uint8_t attempts;   /* failed dials, for create_retries */
     bool queued;        /* stands in its line */
     bool needs;         /* stands in the list of those without a dial */
@@ -953,6 +954,8 @@ void ncp__lines_covered(struct ncp__lines *lines, struct ncp__waiter *waiter);
 /* The oldest waiter that a connection of (protocol, ip) serves, or NULL. */
 struct ncp__waiter *ncp__lines_oldest_for(const struct ncp__lines *lines,
                                           int protocol, int ip);
+/* Whether a connection of (protocol, ip) serves everybody who waits. */
+bool ncp__lines_all_fit(const struct ncp__lines *lines, int protocol, int ip);
 /* The oldest waiter of the lines whose bit in `skip` is not set, or NULL; its
  * line in *line. */
 struct ncp__waiter *ncp__lines_oldest(const struct ncp__lines *lines,
@@ -1307,6 +1310,12 @@ void ncp__close_idle_locked(struct ncp__engine *engine, int reason,
  * permits and the gatekeeper allow. The lock is held. */
 void ncp__begin_dials_locked(struct ncp__engine *engine, uint64_t now_ns,
                              struct ncp__acts *acts);
+/* Whether a connection that comes back should be closed rather than serve `waiter`:
+ * an older one that cannot use it has been passed over often enough, and would
+ * dial in its place. The lock is held. */
+bool ncp__passes_over_locked(const struct ncp__engine *engine,
+                             const struct ncp__slot *slot,
+                             const struct ncp__waiter *waiter, uint64_t now_ns);
 /* A waiter left the line: its dial goes on for somebody else. Lock held. */
 void ncp__orphan_dial_locked(struct ncp__engine *engine,
                              struct ncp__waiter *waiter,
@@ -1445,7 +1454,10 @@ void ncp__engine_counts(struct ncp__engine *engine, uint32_t *idle,
 #include <errno.h>
 #include <string.h>
 
-enum { MISMATCHES = 3 }; /* fresh connections that may not fit their waiter */
+enum {
+    MISMATCHES = 3,
+    PASSES = 32 /* after so many its kind gets a place */
+};              /* fresh connections that may not fit their waiter */
 
 /* ------------------------------------------------------------------- reserving */
 
@@ -1620,6 +1632,38 @@ static void make_room__engine_dial(struct ncp__engine *engine,
     if (index != NCP__NO_SLOT)
         ncp__begin_close_locked(engine, index, NCP_REASON_EVICTED, now_ns,
                                 acts);
+}
+
+/* Whether nothing would stop a dial but the lack of a place. */
+static bool could_dial(const struct ncp__engine *engine, uint64_t now_ns)
+{
+    const struct ncp__gatekeeper *gatekeeper = &engine->gatekeeper;
+
+    return !engine->limits.server && has_permit(engine) &&
+           gatekeeper->breaker == NCP__BREAKER_CLOSED &&
+           now_ns >= gatekeeper->not_before_ns;
+}
+
+bool ncp__passes_over_locked(const struct ncp__engine *engine,
+                             const struct ncp__slot *slot,
+                             const struct ncp__waiter *waiter, uint64_t now_ns)
+{
+    struct ncp__waiter *older = engine->lines.needs_head;
+
+    if (NCP__LIKELY(
+            older == NULL || older->sequence >= waiter->sequence ||
+            ncp__fits(slot->protocol, slot->ip, older->protocol, older->ip)) ||
+        ncp__has_room_locked(engine) || !could_dial(engine, now_ns))
+        return false;
+    /* A dial costs more than a hand-over: not for everybody, and not at once. */
+    if (older->passed < PASSES) {
+        older->passed++;
+        return false;
+    }
+    if (now_ns < older->since_ns + engine->pace.dial_ns)
+        return false;
+    older->passed = 0;
+    return true;
 }
 
 /* The breaker is open and nothing can come back: no reason to wait. */
@@ -2660,12 +2704,14 @@ static bool offer_fast(struct ncp__engine *engine, uint32_t index)
 
 /* Adaptive: the oldest waiter is told that something came back; whoever runs
  * may take it first. Lock held, so the waiter stays where it is. */
-static void wake_oldest(struct ncp__engine *engine, struct ncp__waiter *waiter)
+static void wake_oldest(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                        const struct ncp__slot *slot)
 {
     if (!atomic_exchange_explicit(&waiter->woken, true, memory_order_seq_cst))
         ncp__waiter_poke(waiter);
     /* With several kinds the next return may be for another one. */
-    if (ncp__idle_one_kind(&engine->idle))
+    if (ncp__idle_one_kind(&engine->idle) &&
+        ncp__lines_all_fit(&engine->lines, slot->protocol, slot->ip))
         atomic_fetch_or_explicit(&engine->gate, NCP__GATE_TOLD,
                                  memory_order_relaxed);
 }
@@ -2711,6 +2757,12 @@ static void offer_locked(struct ncp__engine *engine, uint32_t index,
         ncp__begin_close_locked(engine, index, reason, now_ns, acts);
         return;
     }
+    if (waiter != NULL &&
+        ncp__passes_over_locked(engine, slot, waiter, now_ns)) {
+        ncp__begin_close_locked(engine, index, NCP_REASON_EVICTED, now_ns,
+                                acts);
+        return;
+    }
     bool barging = reason == NCP_REASON_NONE && waiter != NULL &&
                    may_barge(engine, waiter);
     if (waiter != NULL && !barging) {
@@ -2719,7 +2771,7 @@ static void offer_locked(struct ncp__engine *engine, uint32_t index,
     }
     ncp__idle_publish(&engine->idle, index);
     if (barging)
-        wake_oldest(engine, waiter);
+        wake_oldest(engine, waiter, slot);
     else if (engine->lines.needing != 0)
         ncp__begin_dials_locked(engine, now_ns,
                                 acts); /* LRU of another bucket */
@@ -4749,6 +4801,7 @@ void ncp__enter_line_locked(struct ncp__engine *engine,
         ncp__pace_new_line(&engine->pace);
     ncp__lines_add(&engine->lines, waiter);
     ncp__lines_need(&engine->lines, waiter);
+    ncp__forget_told_locked(engine, NCP__GATE_TOLD);
     /* Seq_cst, before the masks are scanned: pairs with ncp__engine_offer. */
     atomic_fetch_add_explicit(&engine->gate, NCP__GATE_WAITER,
                               memory_order_seq_cst);
@@ -5482,6 +5535,7 @@ void ncp__engine_counts(struct ncp__engine *engine, uint32_t *idle,
 /* ------------------------------------------------------- engine/waiter.c */
 
 
+
 void ncp__waiter_init(struct ncp__waiter *waiter, int protocol, int ip,
                       uint64_t now_ns, uint64_t deadline_ns)
 {
@@ -5625,6 +5679,17 @@ struct ncp__waiter *ncp__lines_oldest(const struct ncp__lines *lines,
         }
     }
     return oldest;
+}
+
+bool ncp__lines_all_fit(const struct ncp__lines *lines, int protocol, int ip)
+{
+    for (int line = 0; line < NCP__LINES; line++) {
+        const struct ncp__waiter *waiter = lines->line[line].head;
+        if (waiter != NULL &&
+            !ncp__fits(protocol, ip, waiter->protocol, waiter->ip))
+            return false;
+    }
+    return true;
 }
 
 /* -------------------------------------------------------- pool/acquire.c */

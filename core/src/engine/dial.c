@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
-enum { MISMATCHES = 3 }; /* fresh connections that may not fit their waiter */
+enum {
+    MISMATCHES = 3,
+    PASSES = 32 /* after so many its kind gets a place */
+};              /* fresh connections that may not fit their waiter */
 
 /* ------------------------------------------------------------------- reserving */
 
@@ -179,6 +182,38 @@ static void make_room(struct ncp__engine *engine,
     if (index != NCP__NO_SLOT)
         ncp__begin_close_locked(engine, index, NCP_REASON_EVICTED, now_ns,
                                 acts);
+}
+
+/* Whether nothing would stop a dial but the lack of a place. */
+static bool could_dial(const struct ncp__engine *engine, uint64_t now_ns)
+{
+    const struct ncp__gatekeeper *gatekeeper = &engine->gatekeeper;
+
+    return !engine->limits.server && has_permit(engine) &&
+           gatekeeper->breaker == NCP__BREAKER_CLOSED &&
+           now_ns >= gatekeeper->not_before_ns;
+}
+
+bool ncp__passes_over_locked(const struct ncp__engine *engine,
+                             const struct ncp__slot *slot,
+                             const struct ncp__waiter *waiter, uint64_t now_ns)
+{
+    struct ncp__waiter *older = engine->lines.needs_head;
+
+    if (NCP__LIKELY(
+            older == NULL || older->sequence >= waiter->sequence ||
+            ncp__fits(slot->protocol, slot->ip, older->protocol, older->ip)) ||
+        ncp__has_room_locked(engine) || !could_dial(engine, now_ns))
+        return false;
+    /* A dial costs more than a hand-over: not for everybody, and not at once. */
+    if (older->passed < PASSES) {
+        older->passed++;
+        return false;
+    }
+    if (now_ns < older->since_ns + engine->pace.dial_ns)
+        return false;
+    older->passed = 0;
+    return true;
 }
 
 /* The breaker is open and nothing can come back: no reason to wait. */

@@ -151,12 +151,14 @@ static bool offer_fast(struct ncp__engine *engine, uint32_t index)
 
 /* Adaptive: the oldest waiter is told that something came back; whoever runs
  * may take it first. Lock held, so the waiter stays where it is. */
-static void wake_oldest(struct ncp__engine *engine, struct ncp__waiter *waiter)
+static void wake_oldest(struct ncp__engine *engine, struct ncp__waiter *waiter,
+                        const struct ncp__slot *slot)
 {
     if (!atomic_exchange_explicit(&waiter->woken, true, memory_order_seq_cst))
         ncp__waiter_poke(waiter);
     /* With several kinds the next return may be for another one. */
-    if (ncp__idle_one_kind(&engine->idle))
+    if (ncp__idle_one_kind(&engine->idle) &&
+        ncp__lines_all_fit(&engine->lines, slot->protocol, slot->ip))
         atomic_fetch_or_explicit(&engine->gate, NCP__GATE_TOLD,
                                  memory_order_relaxed);
 }
@@ -202,6 +204,12 @@ static void offer_locked(struct ncp__engine *engine, uint32_t index,
         ncp__begin_close_locked(engine, index, reason, now_ns, acts);
         return;
     }
+    if (waiter != NULL &&
+        ncp__passes_over_locked(engine, slot, waiter, now_ns)) {
+        ncp__begin_close_locked(engine, index, NCP_REASON_EVICTED, now_ns,
+                                acts);
+        return;
+    }
     bool barging = reason == NCP_REASON_NONE && waiter != NULL &&
                    may_barge(engine, waiter);
     if (waiter != NULL && !barging) {
@@ -210,7 +218,7 @@ static void offer_locked(struct ncp__engine *engine, uint32_t index,
     }
     ncp__idle_publish(&engine->idle, index);
     if (barging)
-        wake_oldest(engine, waiter);
+        wake_oldest(engine, waiter, slot);
     else if (engine->lines.needing != 0)
         ncp__begin_dials_locked(engine, now_ns,
                                 acts); /* LRU of another bucket */

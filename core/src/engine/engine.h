@@ -349,6 +349,12 @@ void ncp__close_idle_locked(struct ncp__engine *engine, int reason,
  * permits and the gatekeeper allow. The lock is held. */
 void ncp__begin_dials_locked(struct ncp__engine *engine, uint64_t now_ns,
                              struct ncp__acts *acts);
+/* Whether a connection that comes back should be closed rather than serve `waiter`:
+ * an older one that cannot use it has been passed over often enough, and would
+ * dial in its place. The lock is held. */
+bool ncp__passes_over_locked(const struct ncp__engine *engine,
+                             const struct ncp__slot *slot,
+                             const struct ncp__waiter *waiter, uint64_t now_ns);
 /* A waiter left the line: its dial goes on for somebody else. Lock held. */
 void ncp__orphan_dial_locked(struct ncp__engine *engine,
                              struct ncp__waiter *waiter,

@@ -213,6 +213,7 @@ void ncp__enter_line_locked(struct ncp__engine *engine,
         ncp__pace_new_line(&engine->pace);
     ncp__lines_add(&engine->lines, waiter);
     ncp__lines_need(&engine->lines, waiter);
+    ncp__forget_told_locked(engine, NCP__GATE_TOLD);
     /* Seq_cst, before the masks are scanned: pairs with ncp__engine_offer. */
     atomic_fetch_add_explicit(&engine->gate, NCP__GATE_WAITER,
                               memory_order_seq_cst);

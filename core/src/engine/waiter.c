@@ -1,5 +1,7 @@
 #include "engine/waiter.h"
 
+#include "engine/idle.h"
+
 void ncp__waiter_init(struct ncp__waiter *waiter, int protocol, int ip,
                       uint64_t now_ns, uint64_t deadline_ns)
 {
@@ -143,4 +145,15 @@ struct ncp__waiter *ncp__lines_oldest(const struct ncp__lines *lines,
         }
     }
     return oldest;
+}
+
+bool ncp__lines_all_fit(const struct ncp__lines *lines, int protocol, int ip)
+{
+    for (int line = 0; line < NCP__LINES; line++) {
+        const struct ncp__waiter *waiter = lines->line[line].head;
+        if (waiter != NULL &&
+            !ncp__fits(protocol, ip, waiter->protocol, waiter->ip))
+            return false;
+    }
+    return true;
 }

@@ -32,6 +32,7 @@ struct ncp__waiter {
     uint8_t protocol;   /* wanted, 0 any */
     uint8_t ip;         /* wanted, 0 any */
     uint8_t mismatches; /* fresh connections that did not fit */
+    uint8_t passed;     /* how often a younger one of another kind was served */
     uint8_t attempts;   /* failed dials, for create_retries */
     bool queued;        /* stands in its line */
     bool needs;         /* stands in the list of those without a dial */
@@ -90,6 +91,8 @@ void ncp__lines_covered(struct ncp__lines *lines, struct ncp__waiter *waiter);
 /* The oldest waiter that a connection of (protocol, ip) serves, or NULL. */
 struct ncp__waiter *ncp__lines_oldest_for(const struct ncp__lines *lines,
                                           int protocol, int ip);
+/* Whether a connection of (protocol, ip) serves everybody who waits. */
+bool ncp__lines_all_fit(const struct ncp__lines *lines, int protocol, int ip);
 /* The oldest waiter of the lines whose bit in `skip` is not set, or NULL; its
  * line in *line. */
 struct ncp__waiter *ncp__lines_oldest(const struct ncp__lines *lines,
