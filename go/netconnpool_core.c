@@ -902,6 +902,7 @@ struct ncp__waiter {
     bool dials_itself;  /* gets reservations instead of waiting for a dial */
     bool counted;       /* its get is counted as in flight */
     bool fresh;         /* the connection was made for it */
+    bool plain;         /* nothing but stale datagrams can fail it any more */
     atomic_bool woken;  /* adaptive: told to try for itself */
     bool naps;          /* adaptive: it was told, and was too late */
     bool is_ticket;
@@ -4703,6 +4704,10 @@ void ncp__give_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
     waiter->outcome = NCP_EVENT_CONN;
     waiter->slot = index;
     waiter->fresh = fresh;
+    if (waiter->plain &&
+        (atomic_load_explicit(&slot->flags, memory_order_relaxed) &
+         NCP__FLAG_DATAGRAM) == 0)
+        ncp__count_end_locked(engine, waiter, NCP_OK, !fresh);
     ncp__append_decided(acts, waiter);
 }
 
@@ -11609,6 +11614,7 @@ static int get_slow(ncp_pool *pool, struct get *get, ncp_lease *out)
     ncp__waiter_init(&waiter, get->protocol, get->ip, now_ns,
                      ncp__deadline(now_ns, get->timeout_ms));
     waiter.dials_itself = ncp__pool_num(pool, NCP_OPTION_DIAL_IN_CALLER) != 0;
+    waiter.plain = (pool->borrow_work & ~NCP__BORROW_DRAIN) == 0;
     do {
         rc = take_slow(pool, &waiter, get);
         get->code = waiter.code;
@@ -11616,7 +11622,8 @@ static int get_slow(ncp_pool *pool, struct get *get, ncp_lease *out)
             rc = borrow(pool, waiter.slot, !waiter.fresh, &get->code);
     } while (rc == NCP_EAGAIN);
     get->fresh = waiter.fresh;
-    ncp__engine_count_end(engine, &waiter, rc, !waiter.fresh);
+    if (waiter.counted)
+        ncp__engine_count_end(engine, &waiter, rc, !waiter.fresh);
     if (rc != NCP_OK)
         return rc;
     ncp__get_record(pool, now_ns, 1);

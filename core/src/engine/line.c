@@ -115,6 +115,10 @@ void ncp__give_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
     waiter->outcome = NCP_EVENT_CONN;
     waiter->slot = index;
     waiter->fresh = fresh;
+    if (waiter->plain &&
+        (atomic_load_explicit(&slot->flags, memory_order_relaxed) &
+         NCP__FLAG_DATAGRAM) == 0)
+        ncp__count_end_locked(engine, waiter, NCP_OK, !fresh);
     ncp__append_decided(acts, waiter);
 }
 

@@ -39,6 +39,7 @@ struct ncp__waiter {
     bool dials_itself;  /* gets reservations instead of waiting for a dial */
     bool counted;       /* its get is counted as in flight */
     bool fresh;         /* the connection was made for it */
+    bool plain;         /* nothing but stale datagrams can fail it any more */
     atomic_bool woken;  /* adaptive: told to try for itself */
     bool naps;          /* adaptive: it was told, and was too late */
     bool is_ticket;

@@ -354,6 +354,7 @@ static int get_slow(ncp_pool *pool, struct get *get, ncp_lease *out)
     ncp__waiter_init(&waiter, get->protocol, get->ip, now_ns,
                      ncp__deadline(now_ns, get->timeout_ms));
     waiter.dials_itself = ncp__pool_num(pool, NCP_OPTION_DIAL_IN_CALLER) != 0;
+    waiter.plain = (pool->borrow_work & ~NCP__BORROW_DRAIN) == 0;
     do {
         rc = take_slow(pool, &waiter, get);
         get->code = waiter.code;
@@ -361,7 +362,8 @@ static int get_slow(ncp_pool *pool, struct get *get, ncp_lease *out)
             rc = borrow(pool, waiter.slot, !waiter.fresh, &get->code);
     } while (rc == NCP_EAGAIN);
     get->fresh = waiter.fresh;
-    ncp__engine_count_end(engine, &waiter, rc, !waiter.fresh);
+    if (waiter.counted)
+        ncp__engine_count_end(engine, &waiter, rc, !waiter.fresh);
     if (rc != NCP_OK)
         return rc;
     ncp__get_record(pool, now_ns, 1);
