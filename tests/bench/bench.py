@@ -118,7 +118,8 @@ def main(argv=None):
         began = time.monotonic()
         entries, missing = contestants.gather(pathlib.Path(build).resolve(),
                                               progress.say,
-                                              options.languages)
+                                              options.languages,
+                                              options.quick)
         plan = plan_of(options, time.monotonic() - began)
         outcome = measure(options, plan, entries, missing, progress.say)
     except (ValueError, RuntimeError) as error:

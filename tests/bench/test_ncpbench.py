@@ -221,6 +221,32 @@ def test_only_the_languages_that_are_asked_for_are_built(tmp_path, monkeypatch):
         assert built == list(expected)
 
 
+def test_what_did_not_change_is_not_built_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(contestants, "HERE", tmp_path)
+    folder = tmp_path / "rust"
+    folder.mkdir()
+    script = folder / "build.sh"
+    script.write_text("echo x >>$NCP_BUILD_DIR/builds\n"
+                      "cp /bin/true $NCP_BUILD_DIR/one\n"
+                      "echo contestant $NCP_BUILD_DIR/one\n"
+                      "echo missing: two: not to be had\n")
+    build = tmp_path / "build"
+    build.mkdir()
+
+    def builds():
+        assert contestants.build_once("rust", build) == (
+            [str(build / "one")],
+            [contestants.Missing("two", "not to be had")])
+        return len((build / "builds").read_text().splitlines())
+    assert [builds(), builds()] == [1, 1]
+    script.write_text(script.read_text() + "true\n")
+    assert [builds(), builds()] == [2, 2]
+    monkeypatch.setenv("NETCONNPOOL_RUST", "/tmp/elsewhere")
+    assert [builds(), builds()] == [3, 3]
+    (build / "one").unlink()
+    assert [builds(), builds()] == [4, 4]
+
+
 # ----------------------------------------------------------------------- rounds
 
 

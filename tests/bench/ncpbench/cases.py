@@ -84,7 +84,7 @@ def variant_text(variant):
         if not isinstance(value, (int, float)):
             words.append(str(value))
         elif name.endswith("s"):
-            words.append(f"{value:,} {name}")
+            words.append(f"{value:,} {name[:-1] if value == 1 else name}")
         else:
             words.append(f"{name} {value:,}")
     return ", ".join(words)

@@ -1,5 +1,6 @@
 """Who takes part: builds the contestants and asks each what it can do."""
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -9,6 +10,8 @@ HERE = pathlib.Path(__file__).resolve().parent.parent
 ROOT = HERE.parent.parent
 # Each has a build.sh; one that is not there is told.
 FOLDERS = ("rust", "java", "go", "python", "lua", "net")
+# They need nothing of ours: a quick run builds them once.
+FOREIGN = ("rust", "java")
 BUILD_SECONDS = 1200
 LIST_SECONDS = 60
 
@@ -63,6 +66,38 @@ def read_build(text):
     return programs, missing
 
 
+def _state_of(folder):
+    """What a build of a folder depends on, as far as it is here."""
+    state = hashlib.sha256()
+    for path in sorted((HERE / folder).rglob("*")):
+        if path.is_file():
+            state.update(str(path).encode() + path.read_bytes())
+    for name in sorted(os.environ):
+        if name.startswith("NETCONNPOOL_"):
+            state.update(f"{name}={os.environ[name]}".encode())
+    return state.hexdigest()
+
+
+def build_once(folder, build):
+    """As build_folder(), or what that said when nothing has changed since."""
+    memory = pathlib.Path(build) / f"{folder}.built.json"
+    state = _state_of(folder)
+    try:
+        said = json.loads(memory.read_text(encoding="utf-8"))
+        if said["state"] == state and all(
+                os.access(path, os.X_OK) for path in said["programs"]):
+            return said["programs"], [Missing(*one) for one in said["missing"]]
+    except (OSError, ValueError, KeyError):
+        pass  # it was not built here, or not by us
+    programs, missing = build_folder(folder, build)
+    if programs:
+        memory.write_text(json.dumps({
+            "state": state, "programs": programs,
+            "missing": [[one.name, one.why] for one in missing]}),
+            encoding="utf-8")
+    return programs, missing
+
+
 def build_folder(folder, build):
     """Runs the build.sh of a folder."""
     script = HERE / folder / "build.sh"
@@ -110,9 +145,9 @@ def ask(program, language):
         return [], [Missing(name, f"--list: {error}")]
 
 
-def gather(build, say, languages=()):
+def gather(build, say, languages=(), quick=False):
     """Builds everybody, or those of some languages; their entries and who is
-    missing."""
+    missing. A quick one builds again only what may have changed."""
     folders = [folder for folder in FOLDERS if not languages
                or (folder if folder != "net" else "c") in languages]
     say("building ncp-bench")
@@ -120,7 +155,8 @@ def gather(build, say, languages=()):
     entries, missing = [], []
     for folder in folders:
         say(f"building {folder}")
-        paths, not_had = build_folder(folder, build)
+        how = build_once if quick and folder in FOREIGN else build_folder
+        paths, not_had = how(folder, build)
         programs += [(path, "c" if folder == "net" else folder)
                      for path in paths]
         missing += not_had
