@@ -11757,11 +11757,16 @@ int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
 
     if (NCP__UNLIKELY(out == NULL))
         return NCP_EINVAL;
-    ncp__event_clear(out, pool);
     if (NCP__LIKELY(cancel == NULL))
         lease = quick_tagged(pool, protocol, ip, tag);
-    if (NCP__UNLIKELY(lease == 0))
-        out->status = answer(pool, &request, &lease);
+    if (NCP__LIKELY(lease != 0)) {
+        uint32_t index = ncp__token_index(lease);
+        ncp__event_lend(out, pool, ncp__engine_slot(&pool->engine, index),
+                        lease, tag);
+        return NCP_OK;
+    }
+    ncp__event_clear(out, pool);
+    out->status = answer(pool, &request, &lease);
     out->tag = tag;
     if (NCP__UNLIKELY(out->status != NCP_OK)) {
         out->code = request.code;
@@ -13077,9 +13082,11 @@ void ncp__service_set_ticks(ncp_pool *pool, bool on)
 
 void ncp__tick_wanted(ncp_pool *pool)
 {
+    static _Thread_local uint32_t puts
+        __attribute__((tls_model("initial-exec")));
+
     if (atomic_load_explicit(&pool->ticks, memory_order_relaxed) &&
-        ncp__idle_puts(&pool->engine.idle) % PUTS_BEFORE_TICKS ==
-            PUTS_BEFORE_TICKS - 1)
+        ++puts % PUTS_BEFORE_TICKS == 0)
         ncp__service_kick();
 }
 
@@ -13778,11 +13785,12 @@ int ncp_ticket_wait(ncp_pool *pool, ncp_ticket ticket, int64_t timeout_ms,
 
 /* Taps: a thread's own handle of a pool. */
 
+/* Written at every get, so it shares its line with nothing. */
 struct ncp_tap {
     ncp_pool *pool;
     struct ncp__shard *shard;
     uint32_t gets;
-};
+} __attribute__((aligned(NCP__CACHE_LINE)));
 
 /* Taps are spread over the shards as threads are. */
 static struct ncp__shard *shard_for_tap(ncp_pool *pool)
@@ -13803,12 +13811,12 @@ int ncp_tap_new(ncp_pool *pool, ncp_tap **out)
         return NCP_EINVAL;
     if (pool->pull)
         return NCP_ESTATE;
-    ncp_tap *tap = ncp__alloc(sizeof(*tap));
+    ncp_tap *tap = ncp__alloc_aligned(sizeof(*tap), NCP__CACHE_LINE);
     if (tap == NULL)
         return NCP_ENOMEM;
     tap->pool = ncp_pool_ref(pool);
     if (tap->pool == NULL) {
-        ncp__free(tap);
+        ncp__free_aligned(tap);
         return NCP_ECLOSED;
     }
     tap->shard = shard_for_tap(pool);
@@ -13821,7 +13829,7 @@ void ncp_tap_free(ncp_tap *tap)
     if (tap == NULL)
         return;
     ncp_pool_free(tap->pool);
-    ncp__free(tap);
+    ncp__free_aligned(tap);
 }
 
 int ncp_tap_get(ncp_tap *tap, ncp_lease *out)

@@ -1,4 +1,5 @@
 /* The push driver: get and put of C programs and threads. */
+#include "pool/event.h"
 #include "pool/quick.h"
 
 enum {
@@ -497,11 +498,16 @@ int ncp_pool_borrow(ncp_pool *pool, int protocol, int ip, int64_t timeout_ms,
 
     if (NCP__UNLIKELY(out == NULL))
         return NCP_EINVAL;
-    ncp__event_clear(out, pool);
     if (NCP__LIKELY(cancel == NULL))
         lease = quick_tagged(pool, protocol, ip, tag);
-    if (NCP__UNLIKELY(lease == 0))
-        out->status = answer(pool, &request, &lease);
+    if (NCP__LIKELY(lease != 0)) {
+        uint32_t index = ncp__token_index(lease);
+        ncp__event_lend(out, pool, ncp__engine_slot(&pool->engine, index),
+                        lease, tag);
+        return NCP_OK;
+    }
+    ncp__event_clear(out, pool);
+    out->status = answer(pool, &request, &lease);
     out->tag = tag;
     if (NCP__UNLIKELY(out->status != NCP_OK)) {
         out->code = request.code;

@@ -320,9 +320,11 @@ void ncp__service_set_ticks(ncp_pool *pool, bool on)
 
 void ncp__tick_wanted(ncp_pool *pool)
 {
+    static _Thread_local uint32_t puts
+        __attribute__((tls_model("initial-exec")));
+
     if (atomic_load_explicit(&pool->ticks, memory_order_relaxed) &&
-        ncp__idle_puts(&pool->engine.idle) % PUTS_BEFORE_TICKS ==
-            PUTS_BEFORE_TICKS - 1)
+        ++puts % PUTS_BEFORE_TICKS == 0)
         ncp__service_kick();
 }
 

@@ -1,11 +1,12 @@
 /* Taps: a thread's own handle of a pool. */
 #include "pool/quick.h"
 
+/* Written at every get, so it shares its line with nothing. */
 struct ncp_tap {
     ncp_pool *pool;
     struct ncp__shard *shard;
     uint32_t gets;
-};
+} __attribute__((aligned(NCP__CACHE_LINE)));
 
 /* Taps are spread over the shards as threads are. */
 static struct ncp__shard *shard_for_tap(ncp_pool *pool)
@@ -26,12 +27,12 @@ int ncp_tap_new(ncp_pool *pool, ncp_tap **out)
         return NCP_EINVAL;
     if (pool->pull)
         return NCP_ESTATE;
-    ncp_tap *tap = ncp__alloc(sizeof(*tap));
+    ncp_tap *tap = ncp__alloc_aligned(sizeof(*tap), NCP__CACHE_LINE);
     if (tap == NULL)
         return NCP_ENOMEM;
     tap->pool = ncp_pool_ref(pool);
     if (tap->pool == NULL) {
-        ncp__free(tap);
+        ncp__free_aligned(tap);
         return NCP_ECLOSED;
     }
     tap->shard = shard_for_tap(pool);
@@ -44,7 +45,7 @@ void ncp_tap_free(ncp_tap *tap)
     if (tap == NULL)
         return;
     ncp_pool_free(tap->pool);
-    ncp__free(tap);
+    ncp__free_aligned(tap);
 }
 
 int ncp_tap_get(ncp_tap *tap, ncp_lease *out)
