@@ -179,12 +179,13 @@ fn waiters<P: Blocking>(arguments: &Arguments, report: &mut Report) {
     };
     let callers = arguments.callers as u64;
     let handed = served(None);
+    // In vain: standing in line, expiry and wake-up, beyond the limit itself.
     let limit = Duration::from_millis(1);
-    let cancelled = served(Some(limit)).saturating_sub(limit);
+    let expired = served(Some(limit)).saturating_sub(limit);
     report.set("ns_per_op", per(handed, callers));
     report.set("ops", callers);
     report.set("handoff_ns", per(handed, callers));
-    report.set("cancel_ns", per(cancelled, callers));
+    report.set("timeout_ns", per(expired, callers));
     verify(&*pool, &options, report);
 }
 

@@ -208,7 +208,7 @@ final class Cases<L> {
         report.set("ns_per_op", handOff);
         report.set("ops", arguments.callers());
         report.set("handoff_ns", handOff);
-        report.set("cancel_ns", (double) storm() / arguments.callers());
+        report.set("timeout_ns", (double) storm() / arguments.callers());
     }
 
     private List<L> holdAll() throws Exception {
@@ -219,7 +219,7 @@ final class Cases<L> {
         return held;
     }
 
-    /** All wait in vain; returns what that took beyond the limit itself. */
+    /** All wait in vain: standing in line, expiry and wake-up, beyond the limit. */
     private long storm() throws Exception {
         int count = arguments.connections();
         long limitMs = rival.leastLimitMs();
