@@ -100,7 +100,7 @@ func runWorkers(r rival, a arguments, line figure) {
 
 func borrow(r rival, p *pool, stop *atomic.Bool, result *done) {
 	operations := 0 // not in the result, which shares its line with others
-	for !stop.Load() {
+	for operations == 0 || !stop.Load() {
 		check(r, p.use())
 		operations++
 	}
@@ -109,7 +109,7 @@ func borrow(r rival, p *pool, stop *atomic.Bool, result *done) {
 
 func borrowBusily(r rival, p *pool, hold time.Duration, stop *atomic.Bool, result *done) {
 	var waits []int64
-	for !stop.Load() {
+	for len(waits) == 0 || !stop.Load() {
 		begin := time.Now()
 		one, err := p.take(background)
 		had := time.Now()

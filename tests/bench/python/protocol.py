@@ -213,7 +213,7 @@ def workers(given):
 
 def borrow_until(stop, pool):
     operations = 0
-    while not stop.is_set():
+    while operations == 0 or not stop.is_set():
         pool.give_back(pool.borrow())
         operations += 1
     return operations
@@ -222,7 +222,7 @@ def borrow_until(stop, pool):
 def borrow_busily(stop, pool, ledger, hold_ns):
     """How long each borrow took."""
     waits = []
-    while not stop.is_set():
+    while not waits or not stop.is_set():
         begin = time.perf_counter_ns()
         lent = pool.borrow()
         had = time.perf_counter_ns()
