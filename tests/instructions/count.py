@@ -72,7 +72,8 @@ def build(directory):
          "netconnpool_static"])
     program = directory / "paths"
     run([COMPILER, "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra",
-         "-I", SOURCE / "core/include", HERE / "paths.c",
+         "-I", SOURCE / "core/include", "-I", SOURCE / "core/src",
+         HERE / "paths.c",
          library / "core/libnetconnpool.a", "-pthread", "-o", program])
     return program
 
