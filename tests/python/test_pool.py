@@ -93,7 +93,7 @@ def test_a_full_pool_times_out_and_says_in_what_state_it_is(make, things):
 
 def test_the_limit_of_a_get_is_the_configured_one_unless_said(make, things):
     pool = make(things, max_connections=1, get_timeout=0.02)
-    with pool.connection():
+    with pool.connection(LONG):
         begin = time.monotonic()
         with pytest.raises(netconnpool.PoolTimeout, match=r"waited 0\.020 s"):
             pool.getconn()
@@ -106,7 +106,7 @@ def test_the_limit_of_a_get_is_the_configured_one_unless_said(make, things):
 @pytest.mark.parametrize("timeout", [-1, math.inf])
 def test_a_get_without_limit_waits(make, things, timeout):
     pool = make(things, max_connections=1, get_timeout=0.01)
-    conn = pool.getconn()
+    conn = pool.getconn(LONG)
     waiter = start(pool.getconn, timeout)
     until(lambda: pool.waiting_count == 1)
     time.sleep(0.03)
