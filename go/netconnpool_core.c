@@ -498,7 +498,9 @@ void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot);
  * any of them looks: TCP4, TCP6, UDP4, UDP6, then the others. */
 enum { NCP__BUCKETS = 9, NCP__MAX_SHARDS = 64 };
 
-/* Where a thread begins to look, and how it goes on: hints, for each bucket. */
+/* Where a thread begins to look, and how it goes on: hints, for each bucket. They are
+ * read with acquire and written with release, so that who finds the index of a slot
+ * finds the chunk that it is in. */
 struct ncp__shard {
     _Atomic uint32_t order;               /* stamp of the latest return */
     _Atomic uint32_t first[NCP__BUCKETS]; /* what to take next */
@@ -679,12 +681,12 @@ uint32_t ncp__masks_take_oldest(struct ncp__idle *idle, int unless_protocol,
 static inline void ncp__chain_lifo(_Atomic uint32_t *head,
                                    struct ncp__slot *slot, uint32_t index)
 {
-    uint32_t first = atomic_load_explicit(head, memory_order_relaxed);
+    uint32_t first = atomic_load_explicit(head, memory_order_acquire);
 
     if (first == index)
         return;
-    atomic_store_explicit(&slot->next, first, memory_order_relaxed);
-    atomic_store_explicit(head, index, memory_order_relaxed);
+    atomic_store_explicit(&slot->next, first, memory_order_release);
+    atomic_store_explicit(head, index, memory_order_release);
 }
 
 static inline void ncp__chain_fifo(const struct ncp__slots *slots,
@@ -692,15 +694,15 @@ static inline void ncp__chain_fifo(const struct ncp__slots *slots,
                                    _Atomic uint32_t *tail,
                                    struct ncp__slot *slot, uint32_t index)
 {
-    uint32_t last = atomic_load_explicit(tail, memory_order_relaxed);
+    uint32_t last = atomic_load_explicit(tail, memory_order_acquire);
 
     atomic_store_explicit(&slot->next, NCP__NO_SLOT, memory_order_relaxed);
     if (last != NCP__NO_SLOT && last != index)
         atomic_store_explicit(&ncp__slot_at(slots, last)->next, index,
-                              memory_order_relaxed);
-    atomic_store_explicit(tail, index, memory_order_relaxed);
-    if (atomic_load_explicit(head, memory_order_relaxed) == NCP__NO_SLOT)
-        atomic_store_explicit(head, index, memory_order_relaxed);
+                              memory_order_release);
+    atomic_store_explicit(tail, index, memory_order_release);
+    if (atomic_load_explicit(head, memory_order_acquire) == NCP__NO_SLOT)
+        atomic_store_explicit(head, index, memory_order_release);
 }
 
 /* The stamp is later than the last return of this shard, and than the last of this
@@ -2473,7 +2475,7 @@ static inline ncp_lease ncp__fast_get(struct ncp__engine *engine,
     if (NCP__UNLIKELY(bucket == NCP__BUCKETS))
         return 0;
     _Atomic uint32_t *head = &shard->first[bucket];
-    uint32_t index = atomic_load_explicit(head, memory_order_relaxed);
+    uint32_t index = atomic_load_explicit(head, memory_order_acquire);
     if (NCP__UNLIKELY(index == NCP__NO_SLOT || !ncp__fast_open(engine) ||
                       ncp__fast_rescans(engine, shard)))
         return 0;
@@ -2491,8 +2493,8 @@ static inline ncp_lease ncp__fast_get(struct ncp__engine *engine,
             memory_order_acq_rel, memory_order_relaxed)))
         return 0;
     atomic_store_explicit(
-        head, atomic_load_explicit(&slot->next, memory_order_relaxed),
-        memory_order_relaxed);
+        head, atomic_load_explicit(&slot->next, memory_order_acquire),
+        memory_order_release);
     ncp__engine_count_fast(slot);
     return ncp__token(ncp__word_generation(word), index);
 }
@@ -3657,15 +3659,15 @@ static bool seems_idle(const struct ncp__idle *idle, uint32_t index)
 static uint32_t take_hinted(struct ncp__idle *idle, uint32_t bucket)
 {
     _Atomic uint32_t *head = &ncp__idle_home(idle)->first[bucket];
-    uint32_t index = atomic_load_explicit(head, memory_order_relaxed);
+    uint32_t index = atomic_load_explicit(head, memory_order_acquire);
 
     for (int hop = 0; hop < HOPS && index != NCP__NO_SLOT; hop++) {
         bool taken = seems_idle(idle, index) && ncp__masks_claim(idle, index);
         uint32_t next = atomic_load_explicit(&slot_at__engine_idle_masks(idle, index)->next,
-                                             memory_order_relaxed);
+                                             memory_order_acquire);
 
         if (taken) {
-            atomic_store_explicit(head, next, memory_order_relaxed);
+            atomic_store_explicit(head, next, memory_order_release);
             return index;
         }
         index = next;
@@ -3793,8 +3795,8 @@ static uint32_t take_scanned(struct ncp__idle *idle, uint32_t bucket,
             atomic_store_explicit(
                 &ncp__idle_home(idle)->first[bucket],
                 atomic_load_explicit(&slot_at__engine_idle_masks(idle, index)->next,
-                                     memory_order_relaxed),
-                memory_order_relaxed);
+                                     memory_order_acquire),
+                memory_order_release);
         return index;
     }
 }
@@ -3878,7 +3880,7 @@ static void rechain_lifo(struct ncp__idle *idle, uint32_t index)
     struct ncp__slot *slot = slot_at__engine_idle_masks(idle, index);
     uint8_t bucket = atomic_load_explicit(&slot->where, memory_order_relaxed);
     _Atomic uint32_t *head = &ncp__idle_home(idle)->first[bucket];
-    uint32_t first = atomic_load_explicit(head, memory_order_relaxed);
+    uint32_t first = atomic_load_explicit(head, memory_order_acquire);
 
     if (first != NCP__NO_SLOT) {
         uint32_t mine =

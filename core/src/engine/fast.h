@@ -76,7 +76,7 @@ static inline ncp_lease ncp__fast_get(struct ncp__engine *engine,
     if (NCP__UNLIKELY(bucket == NCP__BUCKETS))
         return 0;
     _Atomic uint32_t *head = &shard->first[bucket];
-    uint32_t index = atomic_load_explicit(head, memory_order_relaxed);
+    uint32_t index = atomic_load_explicit(head, memory_order_acquire);
     if (NCP__UNLIKELY(index == NCP__NO_SLOT || !ncp__fast_open(engine) ||
                       ncp__fast_rescans(engine, shard)))
         return 0;
@@ -94,8 +94,8 @@ static inline ncp_lease ncp__fast_get(struct ncp__engine *engine,
             memory_order_acq_rel, memory_order_relaxed)))
         return 0;
     atomic_store_explicit(
-        head, atomic_load_explicit(&slot->next, memory_order_relaxed),
-        memory_order_relaxed);
+        head, atomic_load_explicit(&slot->next, memory_order_acquire),
+        memory_order_release);
     ncp__engine_count_fast(slot);
     return ncp__token(ncp__word_generation(word), index);
 }

@@ -28,7 +28,9 @@
  * any of them looks: TCP4, TCP6, UDP4, UDP6, then the others. */
 enum { NCP__BUCKETS = 9, NCP__MAX_SHARDS = 64 };
 
-/* Where a thread begins to look, and how it goes on: hints, for each bucket. */
+/* Where a thread begins to look, and how it goes on: hints, for each bucket. They are
+ * read with acquire and written with release, so that who finds the index of a slot
+ * finds the chunk that it is in. */
 struct ncp__shard {
     _Atomic uint32_t order;               /* stamp of the latest return */
     _Atomic uint32_t first[NCP__BUCKETS]; /* what to take next */
@@ -209,12 +211,12 @@ uint32_t ncp__masks_take_oldest(struct ncp__idle *idle, int unless_protocol,
 static inline void ncp__chain_lifo(_Atomic uint32_t *head,
                                    struct ncp__slot *slot, uint32_t index)
 {
-    uint32_t first = atomic_load_explicit(head, memory_order_relaxed);
+    uint32_t first = atomic_load_explicit(head, memory_order_acquire);
 
     if (first == index)
         return;
-    atomic_store_explicit(&slot->next, first, memory_order_relaxed);
-    atomic_store_explicit(head, index, memory_order_relaxed);
+    atomic_store_explicit(&slot->next, first, memory_order_release);
+    atomic_store_explicit(head, index, memory_order_release);
 }
 
 static inline void ncp__chain_fifo(const struct ncp__slots *slots,
@@ -222,15 +224,15 @@ static inline void ncp__chain_fifo(const struct ncp__slots *slots,
                                    _Atomic uint32_t *tail,
                                    struct ncp__slot *slot, uint32_t index)
 {
-    uint32_t last = atomic_load_explicit(tail, memory_order_relaxed);
+    uint32_t last = atomic_load_explicit(tail, memory_order_acquire);
 
     atomic_store_explicit(&slot->next, NCP__NO_SLOT, memory_order_relaxed);
     if (last != NCP__NO_SLOT && last != index)
         atomic_store_explicit(&ncp__slot_at(slots, last)->next, index,
-                              memory_order_relaxed);
-    atomic_store_explicit(tail, index, memory_order_relaxed);
-    if (atomic_load_explicit(head, memory_order_relaxed) == NCP__NO_SLOT)
-        atomic_store_explicit(head, index, memory_order_relaxed);
+                              memory_order_release);
+    atomic_store_explicit(tail, index, memory_order_release);
+    if (atomic_load_explicit(head, memory_order_acquire) == NCP__NO_SLOT)
+        atomic_store_explicit(head, index, memory_order_release);
 }
 
 /* The stamp is later than the last return of this shard, and than the last of this

@@ -71,15 +71,15 @@ static bool seems_idle(const struct ncp__idle *idle, uint32_t index)
 static uint32_t take_hinted(struct ncp__idle *idle, uint32_t bucket)
 {
     _Atomic uint32_t *head = &ncp__idle_home(idle)->first[bucket];
-    uint32_t index = atomic_load_explicit(head, memory_order_relaxed);
+    uint32_t index = atomic_load_explicit(head, memory_order_acquire);
 
     for (int hop = 0; hop < HOPS && index != NCP__NO_SLOT; hop++) {
         bool taken = seems_idle(idle, index) && ncp__masks_claim(idle, index);
         uint32_t next = atomic_load_explicit(&slot_at(idle, index)->next,
-                                             memory_order_relaxed);
+                                             memory_order_acquire);
 
         if (taken) {
-            atomic_store_explicit(head, next, memory_order_relaxed);
+            atomic_store_explicit(head, next, memory_order_release);
             return index;
         }
         index = next;
@@ -207,8 +207,8 @@ static uint32_t take_scanned(struct ncp__idle *idle, uint32_t bucket,
             atomic_store_explicit(
                 &ncp__idle_home(idle)->first[bucket],
                 atomic_load_explicit(&slot_at(idle, index)->next,
-                                     memory_order_relaxed),
-                memory_order_relaxed);
+                                     memory_order_acquire),
+                memory_order_release);
         return index;
     }
 }
@@ -292,7 +292,7 @@ static void rechain_lifo(struct ncp__idle *idle, uint32_t index)
     struct ncp__slot *slot = slot_at(idle, index);
     uint8_t bucket = atomic_load_explicit(&slot->where, memory_order_relaxed);
     _Atomic uint32_t *head = &ncp__idle_home(idle)->first[bucket];
-    uint32_t first = atomic_load_explicit(head, memory_order_relaxed);
+    uint32_t first = atomic_load_explicit(head, memory_order_acquire);
 
     if (first != NCP__NO_SLOT) {
         uint32_t mine =
