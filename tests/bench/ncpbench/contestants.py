@@ -102,17 +102,17 @@ def build_folder(folder, build):
     """Runs the build.sh of a folder."""
     script = HERE / folder / "build.sh"
     if not script.exists():
-        return [], [Missing(folder, f"there is no {script.relative_to(ROOT)}")]
+        return [], [Missing("all", f"there is no {script.relative_to(ROOT)}")]
     environment = {**os.environ, "NCP_BUILD_DIR": str(build)}
     try:
         done = subprocess.run(["bash", script], capture_output=True, text=True,
                               env=environment, timeout=BUILD_SECONDS)
     except subprocess.TimeoutExpired:
-        return [], [Missing(folder, "its build.sh did not end")]
+        return [], [Missing("all", "build.sh did not end")]
     programs, missing = read_build(done.stdout)
     if done.returncode != 0:
-        why = f"its build.sh failed: {_last_line(done.stderr)}"
-        return [], [*missing, Missing(folder, why)]
+        why = f"build.sh failed: {_last_line(done.stderr)}"
+        return [], [*missing, Missing("all", why)]
     return programs, missing
 
 
@@ -159,7 +159,8 @@ def gather(build, say, languages=(), quick=False):
         paths, not_had = how(folder, build)
         programs += [(path, "c" if folder == "net" else folder)
                      for path in paths]
-        missing += not_had
+        missing += [Missing(f"{folder}: {one.name}", one.why)
+                    for one in not_had]
     for program, language in programs:
         listed, not_had = ask(program, language)
         entries += listed
