@@ -4,9 +4,7 @@ package netconnpool
 
 import (
 	"os"
-	"os/exec"
 	"regexp"
-	"runtime"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -61,57 +59,4 @@ func TestAHundredThousandWaitersNeedNoThreads(t *testing.T) {
 	stats := pool.Stats()
 	want1(t, stats.SuccessfulGets, int64(waiters+1))
 	want1(t, stats.TotalConnectionsCreated, int64(1))
-}
-
-const crowd = 4000
-
-// A goroutine that waits, is lent a connection and gives it back keeps the small
-// stack that it began with: there may be very many.
-func TestWhoWaitsNeedsNoLargerStack(t *testing.T) {
-	if os.Getenv("NCP_GO_STACKS") == "" {
-		// Stacks of a process that has done much are as large as those were.
-		child := exec.Command(os.Args[0], "-test.v", "-test.run=^"+t.Name()+"$")
-		child.Env = append(os.Environ(), "NCP_GO_STACKS=1", "GODEBUG=adaptivestackstart=0")
-		if out, err := child.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-		return
-	}
-	blocked := stackOfEach(t, func() {}, func() bool { return true })
-	pool := mustPool(t, plain(nil2(), 1))
-	held := mustGet(t, pool)
-	lent := stackOfEach(t, func() {
-		if conn, err := pool.Get(background); err == nil {
-			_ = pool.Put(conn)
-		}
-	}, func() bool {
-		if held != nil && pool.WaitingCount() == crowd {
-			mustPut(t, pool, held)
-			held = nil
-		}
-		return held == nil && pool.ActiveCount() == 0
-	})
-	t.Logf("%d bytes of stack each; %d when nothing is done", lent, blocked)
-	if lent > blocked+blocked/2 {
-		t.Errorf("%d bytes of stack each, %d when nothing is done", lent, blocked)
-	}
-}
-
-// stackOfEach is what each of a crowd of goroutines needs that did something.
-func stackOfEach(t *testing.T, do func(), done func() bool) uint64 {
-	t.Helper()
-	var before, after runtime.MemStats
-	end := make(chan struct{})
-	runtime.GC() // takes the stacks of those that have ended
-	runtime.ReadMemStats(&before)
-	for i := 0; i < crowd; i++ {
-		go func() {
-			do()
-			<-end
-		}()
-	}
-	eventually(t, "all have done it", done)
-	runtime.ReadMemStats(&after)
-	close(end)
-	return (after.StackInuse - before.StackInuse) / crowd
 }
