@@ -222,6 +222,19 @@ def a_waiter_and_a_put_of_the_lock_store(o, role):
                  {"word": LENT})
 
 
+@scene(("fast.head",), ("taken.head",))
+def a_hint_names_a_slot_of_a_chunk_that_is_new(o, role):
+    """Who finds the index of a slot finds its chunk in the table."""
+    def grows(t):
+        t.store("table", 1, RELAXED)
+        t.store("head", 64, o("chain.head"))
+
+    def gets(t):
+        return (t.load("head", o(role)) == 64 and
+                t.load("table", RELAXED) == 0)
+    return Scene([grows, gets], lambda saw: saw[1], {})
+
+
 # ------------------------------------------------------------------ who is asleep
 
 

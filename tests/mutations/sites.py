@@ -12,7 +12,7 @@ OPERATION = re.compile(
     r"compare_exchange_(?:strong|weak))(?P<explicit>_explicit)?|"
     r"atomic_(?P<fence>thread_fence|flag_\w+)|"
     r"__(?:atomic|sync)_(?P<builtin>\w+))\s*\(")
-ORDER = re.compile(r"\b(?:memory_order_|__ATOMIC_)(\w+)\b")
+ORDER = re.compile(r"\s*(?:memory_order_|__ATOMIC_)(\w+)\s*$")
 SEQ_CST = re.compile(r"\b(?:memory_order_seq_cst|__ATOMIC_SEQ_CST)\b")
 NOT_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'
                       r"'(?:\\.|[^'\\\n])*'", re.S)
@@ -84,7 +84,7 @@ def _orders(code, match, arguments):
     if match["c11"] and not match["explicit"]:
         return [None]
     return [argument for argument in arguments
-            if ORDER.search(code[slice(*argument)])]
+            if ORDER.match(code[slice(*argument)])]
 
 
 def sites_of(text, path):
@@ -108,7 +108,7 @@ def sites_of(text, path):
             order = "seq_cst"
             span = (match.start(), match.start())
             if argument:
-                word = ORDER.search(code, *argument)
+                word = ORDER.match(code, *argument)
                 order, span = word.group(1).lower(), word.span(1)
             at = where + (" failing" if number else "")
             found.append(Site(at, kind, order, *span, path, line))

@@ -63,6 +63,18 @@ def test_an_order_that_is_implied_has_to_be_written_out():
         sites.weakened(TEXT, sites.sites_of(TEXT, "gate.c")[-1])
 
 
+def test_an_operation_within_another_has_its_own_order():
+    text = """void f(void)
+{
+    atomic_store_explicit(
+        &a, atomic_load_explicit(&b, memory_order_acquire),
+        memory_order_seq_cst);
+}
+"""
+    assert {site.at: site.order for site in sites.sites_of(text, "f.c")} == {
+        "f.c f store a": "seq_cst", "f.c f load b": "acquire"}
+
+
 def test_a_seq_cst_that_is_passed_on_is_not_understood():
     with pytest.raises(sites.Unknown, match=r"gate.c:3"):
         sites.sites_of("int f(void)\n{\n    raise(memory_order_seq_cst);\n}\n",
