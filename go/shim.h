@@ -93,27 +93,17 @@ static inline struct ncpgo_answer ncpgo_answer_of(int status,
 }
 
 /* Pools and queues come as numbers where it counts: cgo looks at pointers. */
-static inline void ncpgo_acquire(uintptr_t pool, uintptr_t queue, int protocol,
-                                 int ip, int64_t timeout_ms, uint64_t tag,
-                                 int flags, struct ncpgo_answer *answer)
+static inline struct ncpgo_answer
+ncpgo_acquire(uintptr_t pool, uintptr_t queue, int protocol, int ip,
+              int64_t timeout_ms, uint64_t tag, int flags)
 {
     ncp_event event;
     int status = ncp_pool_acquire((ncp_pool *)pool, (ncp_queue *)queue,
                                   protocol, ip, timeout_ms, tag, flags, &event);
+    struct ncpgo_answer answer = ncpgo_answer_of(status, &event);
 
-    *answer = ncpgo_answer_of(status, &event);
     if (event.type == NCP_EVENT_PENDING)
-        answer->flag = (int16_t)ncp_queue_ready((ncp_queue *)queue);
-}
-
-/* For a Go that would put what a pointer points to on the heap. */
-static inline struct ncpgo_answer
-ncpgo_acquire_copy(uintptr_t pool, uintptr_t queue, int protocol, int ip,
-                   int64_t timeout_ms, uint64_t tag, int flags)
-{
-    struct ncpgo_answer answer;
-
-    ncpgo_acquire(pool, queue, protocol, ip, timeout_ms, tag, flags, &answer);
+        answer.flag = (int16_t)ncp_queue_ready((ncp_queue *)queue);
     return answer;
 }
 
@@ -184,33 +174,25 @@ static inline void ncpgo_carry_whole(struct ncpgo_released *released,
     released->whole = 1;
 }
 
-static inline void ncpgo_release(uintptr_t pool, uint64_t lease, int flags,
-                                 uintptr_t queue,
-                                 struct ncpgo_released *released)
+static inline struct ncpgo_released
+ncpgo_release(uintptr_t pool, uint64_t lease, int flags, uintptr_t queue)
 {
+    struct ncpgo_released released;
     ncp_event event;
     int status = NCP_OK;
     int count = ncp_pool_release((ncp_pool *)pool, lease, flags,
                                  (ncp_queue *)queue, &event, 1, &status);
 
-    released->status = status;
-    released->type = NCP_EVENT_NONE;
-    released->whole = 0;
-    released->now_ns = ncpgo_now_ns();
+    released.status = status;
+    released.type = NCP_EVENT_NONE;
+    released.whole = 0;
+    released.now_ns = ncpgo_now_ns();
     if (count == 0)
-        return;
-    ncpgo_carry(released, &event);
+        return released;
+    ncpgo_carry(&released, &event);
     if (event.type == NCP_EVENT_DIAL || event.type == NCP_EVENT_LEAK ||
         (event.type == NCP_EVENT_CHECK && event.ticket == 0))
-        ncpgo_carry_whole(released, &event);
-}
-
-static inline struct ncpgo_released
-ncpgo_release_copy(uintptr_t pool, uint64_t lease, int flags, uintptr_t queue)
-{
-    struct ncpgo_released released;
-
-    ncpgo_release(pool, lease, flags, queue, &released);
+        ncpgo_carry_whole(&released, &event);
     return released;
 }
 

@@ -25,6 +25,7 @@ func threads(t testing.TB) int {
 
 func TestAHundredThousandWaitersNeedNoThreads(t *testing.T) {
 	const waiters = 100000
+	const limit = 200 // a thread that the machine keeps waiting gets a substitute
 	config := plain(nil2(), 1)
 	config.GetConnectionTimeout = -1
 	config.ConnectionLeakTimeout = 0
@@ -53,7 +54,7 @@ func TestAHundredThousandWaitersNeedNoThreads(t *testing.T) {
 	<-done
 	t.Logf("%d threads while %d waited; %.2f us a hand-off", while, waiters,
 		float64(time.Since(began).Microseconds())/waiters)
-	if most := threads(t); while >= 20 || most >= 20 {
+	if most := threads(t); while >= limit || most >= limit {
 		t.Errorf("%d threads while they waited, then %d", while, most)
 	}
 	stats := pool.Stats()
