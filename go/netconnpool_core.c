@@ -34,6 +34,8 @@
 #define NCP__LIKELY(x) __builtin_expect(!!(x), 1)
 #define NCP__UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define NCP__CACHE_LINE 64
+/* Processors fetch lines by twos: what threads are to have apart has both. */
+#define NCP__LINE_PAIR 128
 
 #define NCP__NS_PER_MS UINT64_C(1000000)
 #define NCP__NEVER UINT64_MAX /* a deadline that does not come */
@@ -368,6 +370,7 @@ _Static_assert(sizeof(struct ncp__slot) == 2 * NCP__CACHE_LINE,
 /* What the idle store needs, one line for 64 slots. All of it is hints until the
  * slot is owned. */
 struct ncp__chunk {
+    struct ncp__slot slots[NCP__CHUNK_SLOTS]; /* each in a pair of lines */
     _Atomic uint64_t idle; /* may be idle; clear: is not, or soon set */
     _Atomic uint64_t open; /* has a connection that counts */
     _Atomic uint64_t tcp;
@@ -375,7 +378,6 @@ struct ncp__chunk {
     _Atomic uint64_t ipv4;
     _Atomic uint64_t ipv6;
     uint64_t pad[2];
-    struct ncp__slot slots[NCP__CHUNK_SLOTS];
 } __attribute__((aligned(NCP__CACHE_LINE)));
 
 struct ncp__slots {
@@ -3065,7 +3067,7 @@ static int make_shards(struct ncp__idle *idle)
     uint32_t count = shards_wanted();
 
     idle->shards =
-        ncp__alloc_aligned(count * sizeof(*idle->shards), NCP__CACHE_LINE);
+        ncp__alloc_aligned(count * sizeof(*idle->shards), NCP__LINE_PAIR);
     if (idle->shards == NULL)
         return NCP_ENOMEM;
     idle->shard_mask = count - 1;
@@ -5244,7 +5246,7 @@ static bool grow__engine_slot(struct ncp__slots *slots)
     if (count == slots->room && !widen_table(slots))
         return false;
     struct ncp__chunk *chunk =
-        ncp__alloc_aligned(sizeof(*chunk), NCP__CACHE_LINE);
+        ncp__alloc_aligned(sizeof(*chunk), NCP__LINE_PAIR);
     if (chunk == NULL)
         return false;
     for (int i = 0; i < NCP__CHUNK_SLOTS; i++)
@@ -11264,7 +11266,9 @@ int64_t ncp_pool_next_due_ms(const ncp_pool *pool)
 /* The push driver: get and put of C programs and threads. */
 
 enum {
-    SPINS = 100,
+    SPINS = 30,            /* looks at an answer before a thread sleeps */
+    SPINS_LONG = 4000,     /* longer than it takes to wake somebody */
+    SPINS_LONG_EVERY = 64, /* waits of which one looks for so long */
     NAP_NS = 50000 /* adaptive: how long one that was told too late sleeps */
 };
 
@@ -11472,12 +11476,27 @@ static uint64_t sleep_until(ncp_pool *pool, const struct ncp__waiter *waiter,
     return help_out(pool, now_ns, until_ns);
 }
 
+/* Only the first in line has a chance that it is worth while. Two threads that hand
+ * one connection to each other could go on to sleep and wake each other for ever;
+ * a long look now and then finds out that both are running. */
+static int spins(const ncp_pool *pool)
+{
+    static _Thread_local uint32_t waits
+        __attribute__((tls_model("initial-exec")));
+    uint64_t gate =
+        atomic_load_explicit(&pool->engine.gate, memory_order_relaxed);
+
+    if (gate >= 2 * NCP__GATE_WAITER)
+        return 0;
+    return waits++ % SPINS_LONG_EVERY == 0 ? SPINS_LONG : SPINS;
+}
+
 /* Announces its sleep, then looks once more, then sleeps: whoever changes
  * something and then pokes is heard. */
 static void wait_decided(ncp_pool *pool, struct ncp__waiter *waiter,
                          const ncp_cancel *cancel)
 {
-    for (int i = 0; i < SPINS; i++) {
+    for (int i = spins(pool); i > 0; i--) {
         if (atomic_load_explicit(&waiter->state, memory_order_acquire) ==
             NCP__DECIDED)
             return;
@@ -13791,17 +13810,18 @@ int ncp_ticket_wait(ncp_pool *pool, ncp_ticket ticket, int64_t timeout_ms,
 struct ncp_tap {
     ncp_pool *pool;
     struct ncp__shard *shard;
+    uint32_t number; /* as of a thread */
     uint32_t gets;
-} __attribute__((aligned(NCP__CACHE_LINE)));
+} __attribute__((aligned(NCP__LINE_PAIR)));
 
 /* Taps are spread over the shards as threads are. */
-static struct ncp__shard *shard_for_tap(ncp_pool *pool)
+static void choose_shard(ncp_tap *tap)
 {
     static _Atomic uint32_t taps;
-    const struct ncp__idle *idle = &pool->engine.idle;
-    uint32_t number = atomic_fetch_add_explicit(&taps, 1, memory_order_relaxed);
+    const struct ncp__idle *idle = &tap->pool->engine.idle;
 
-    return &idle->shards[number & idle->shard_mask];
+    tap->number = atomic_fetch_add_explicit(&taps, 1, memory_order_relaxed) + 1;
+    tap->shard = &idle->shards[tap->number & idle->shard_mask];
 }
 
 int ncp_tap_new(ncp_pool *pool, ncp_tap **out)
@@ -13813,7 +13833,7 @@ int ncp_tap_new(ncp_pool *pool, ncp_tap **out)
         return NCP_EINVAL;
     if (pool->pull)
         return NCP_ESTATE;
-    ncp_tap *tap = ncp__alloc_aligned(sizeof(*tap), NCP__CACHE_LINE);
+    ncp_tap *tap = ncp__alloc_aligned(sizeof(*tap), NCP__LINE_PAIR);
     if (tap == NULL)
         return NCP_ENOMEM;
     tap->pool = ncp_pool_ref(pool);
@@ -13821,7 +13841,7 @@ int ncp_tap_new(ncp_pool *pool, ncp_tap **out)
         ncp__free_aligned(tap);
         return NCP_ECLOSED;
     }
-    tap->shard = shard_for_tap(pool);
+    choose_shard(tap);
     *out = tap;
     return NCP_OK;
 }
@@ -13834,27 +13854,46 @@ void ncp_tap_free(ncp_tap *tap)
     ncp__free_aligned(tap);
 }
 
+/* The long ways begin with the shard of the thread: for so long it is the tap's. */
+static int get_long(ncp_tap *tap, ncp_lease *out)
+{
+    uint32_t number = ncp__thread.number;
+
+    if (tap->gets % NCP__LATENCY_EVERY == 0) {
+        tap->gets++;
+        ncp__get_sample_next();
+    }
+    ncp__thread.number = tap->number;
+    int rc = ncp_pool_get(tap->pool, out);
+    ncp__thread.number = number;
+    return rc;
+}
+
+static int put_long(ncp_tap *tap, ncp_lease lease)
+{
+    uint32_t number = ncp__thread.number;
+
+    ncp__thread.number = tap->number;
+    int rc = ncp_pool_put(tap->pool, lease);
+    ncp__thread.number = number;
+    return rc;
+}
+
 int ncp_tap_get(ncp_tap *tap, ncp_lease *out)
 {
     if (NCP__UNLIKELY(tap == NULL || out == NULL))
         return NCP_EINVAL;
     *out = ncp__quick_get(tap->pool, tap->shard, &tap->gets, 0, 0);
-    if (NCP__LIKELY(*out != 0))
-        return NCP_OK;
-    if (tap->gets % NCP__LATENCY_EVERY == 0) {
-        tap->gets++;
-        ncp__get_sample_next();
-    }
-    return ncp_pool_get(tap->pool, out);
+    return NCP__LIKELY(*out != 0) ? NCP_OK : get_long(tap, out);
 }
 
 int ncp_tap_put(ncp_tap *tap, ncp_lease lease)
 {
     if (NCP__UNLIKELY(tap == NULL))
         return NCP_EINVAL;
-    if (NCP__LIKELY(ncp__quick_put(tap->pool, tap->shard, lease)))
-        return NCP_OK;
-    return ncp_pool_put(tap->pool, lease);
+    return NCP__LIKELY(ncp__quick_put(tap->pool, tap->shard, lease))
+               ? NCP_OK
+               : put_long(tap, lease);
 }
 
 /* ----------------------------------------------------------- pool/text.c */

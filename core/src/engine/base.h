@@ -15,6 +15,8 @@
 #define NCP__LIKELY(x) __builtin_expect(!!(x), 1)
 #define NCP__UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define NCP__CACHE_LINE 64
+/* Processors fetch lines by twos: what threads are to have apart has both. */
+#define NCP__LINE_PAIR 128
 
 #define NCP__NS_PER_MS UINT64_C(1000000)
 #define NCP__NEVER UINT64_MAX /* a deadline that does not come */

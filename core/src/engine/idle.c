@@ -57,7 +57,7 @@ static int make_shards(struct ncp__idle *idle)
     uint32_t count = shards_wanted();
 
     idle->shards =
-        ncp__alloc_aligned(count * sizeof(*idle->shards), NCP__CACHE_LINE);
+        ncp__alloc_aligned(count * sizeof(*idle->shards), NCP__LINE_PAIR);
     if (idle->shards == NULL)
         return NCP_ENOMEM;
     idle->shard_mask = count - 1;

@@ -91,7 +91,7 @@ static bool grow(struct ncp__slots *slots)
     if (count == slots->room && !widen_table(slots))
         return false;
     struct ncp__chunk *chunk =
-        ncp__alloc_aligned(sizeof(*chunk), NCP__CACHE_LINE);
+        ncp__alloc_aligned(sizeof(*chunk), NCP__LINE_PAIR);
     if (chunk == NULL)
         return false;
     for (int i = 0; i < NCP__CHUNK_SLOTS; i++)

@@ -107,6 +107,7 @@ _Static_assert(sizeof(struct ncp__slot) == 2 * NCP__CACHE_LINE,
 /* What the idle store needs, one line for 64 slots. All of it is hints until the
  * slot is owned. */
 struct ncp__chunk {
+    struct ncp__slot slots[NCP__CHUNK_SLOTS]; /* each in a pair of lines */
     _Atomic uint64_t idle; /* may be idle; clear: is not, or soon set */
     _Atomic uint64_t open; /* has a connection that counts */
     _Atomic uint64_t tcp;
@@ -114,7 +115,6 @@ struct ncp__chunk {
     _Atomic uint64_t ipv4;
     _Atomic uint64_t ipv6;
     uint64_t pad[2];
-    struct ncp__slot slots[NCP__CHUNK_SLOTS];
 } __attribute__((aligned(NCP__CACHE_LINE)));
 
 struct ncp__slots {

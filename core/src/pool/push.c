@@ -3,7 +3,9 @@
 #include "pool/quick.h"
 
 enum {
-    SPINS = 100,
+    SPINS = 30,            /* looks at an answer before a thread sleeps */
+    SPINS_LONG = 4000,     /* longer than it takes to wake somebody */
+    SPINS_LONG_EVERY = 64, /* waits of which one looks for so long */
     NAP_NS = 50000 /* adaptive: how long one that was told too late sleeps */
 };
 
@@ -211,12 +213,27 @@ static uint64_t sleep_until(ncp_pool *pool, const struct ncp__waiter *waiter,
     return help_out(pool, now_ns, until_ns);
 }
 
+/* Only the first in line has a chance that it is worth while. Two threads that hand
+ * one connection to each other could go on to sleep and wake each other for ever;
+ * a long look now and then finds out that both are running. */
+static int spins(const ncp_pool *pool)
+{
+    static _Thread_local uint32_t waits
+        __attribute__((tls_model("initial-exec")));
+    uint64_t gate =
+        atomic_load_explicit(&pool->engine.gate, memory_order_relaxed);
+
+    if (gate >= 2 * NCP__GATE_WAITER)
+        return 0;
+    return waits++ % SPINS_LONG_EVERY == 0 ? SPINS_LONG : SPINS;
+}
+
 /* Announces its sleep, then looks once more, then sleeps: whoever changes
  * something and then pokes is heard. */
 static void wait_decided(ncp_pool *pool, struct ncp__waiter *waiter,
                          const ncp_cancel *cancel)
 {
-    for (int i = 0; i < SPINS; i++) {
+    for (int i = spins(pool); i > 0; i--) {
         if (atomic_load_explicit(&waiter->state, memory_order_acquire) ==
             NCP__DECIDED)
             return;
