@@ -37,6 +37,7 @@
 %rename(Queue) ncp_queue;
 %rename(Cancel) ncp_cancel;
 %rename(Guard) ncp_guard;
+%rename(Tap) ncp_tap;
 %rename(Clock) ncp_clock;
 %rename(Event) ncp_event;
 
@@ -68,6 +69,7 @@ static void ncp_given_##name##_free(ncp_##name *GIVEN)
 %ncp_object(cancel)
 #endif
 %ncp_object(guard)
+%ncp_object(tap)
 %ncp_object(clock)
 
 /* Another handle on the same pool. */

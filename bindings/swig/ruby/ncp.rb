@@ -103,7 +103,7 @@ module Ncp
   class Event
     # The pool it is about; nil when this program has no object of it.
     def pool
-      Pool.living[pool_key]
+      Pool.living[pool_key] || Pool.rediscover(pool_key)
     end
 
     def inspect
@@ -137,6 +137,15 @@ module Ncp
         old = living[pool.key]
         living[pool.key] = pool if old.nil? || old.freed?
         pool
+      end
+
+      # A compaction of Ruby 3.1 may lose what a weak map had.
+      def rediscover(key)
+        found = ObjectSpace.each_object(self).find do |pool|
+          !pool.freed? && pool.key == key
+        end
+        living[key] = found if found
+        found
       end
     end
 
