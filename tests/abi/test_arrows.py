@@ -12,7 +12,8 @@ ALLOWED = {
 }
 OTHERS = {"engine", "pool"}  # for net, json and every later part
 # Who outside the core may see private headers.
-INSIDERS = ("tests/unit/", "tests/fuzz/", "tests/fault/", "tests/stress/")
+INSIDERS = ("tests/unit/", "tests/fuzz/", "tests/fault/", "tests/stress/",
+            "tests/instructions/", "tests/scaling/")
 FOLDERS = ("core", "tests", "examples", "bindings", "python", "go", "lua")
 SUFFIXES = {".c", ".h", ".cc", ".cpp", ".i", ".go"}
 

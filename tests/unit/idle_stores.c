@@ -182,7 +182,8 @@ static void a_stale_bit_hides_nothing(void **state)
     assert_int_equal(ncp__idle_candidates(&store.idle, 0), 0);
     give(&store, one);
     assert_int_equal(ncp__idle_candidates(&store.idle, 0), 1);
-    atomic_store(&store.idle.shards[0].first[0], NCP__NO_SLOT); /* a lost hint */
+    atomic_store(&store.idle.shards[0].first[0],
+                 NCP__NO_SLOT); /* a lost hint */
     assert_int_equal(take(&store, 0, 0), one);
     close_store(&store);
 }
