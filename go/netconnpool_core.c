@@ -5312,7 +5312,7 @@ void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot)
 
     *view = (struct ncp__slot){
         .handle = slot->handle,
-        .fd = slot->fd,
+        .fd = __atomic_load_n(&slot->fd, __ATOMIC_RELAXED),
         .protocol = slot->protocol,
         .ip = slot->ip,
         .id = slot->id,
@@ -7809,7 +7809,8 @@ static int let_go__pool_conn(const struct ncp_conn *conn, int reason)
     struct ncp_conn view = {conn->pool, &copy, conn->index};
 
     ncp__slot_view(&copy, conn->slot);
-    conn->slot->fd = -1;
+    /* Who looks at leases may still look at this one. */
+    __atomic_store_n(&conn->slot->fd, -1, __ATOMIC_RELAXED);
     if (conn->pool->config.conn[NCP_CALLBACK_CLOSER] == NULL)
         return close_descriptor(&view);
     int rc = ncp__conn_call(&view, NCP_CALLBACK_CLOSER, reason, NCP_ECLOSEHOOK);

@@ -157,7 +157,7 @@ void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot)
 
     *view = (struct ncp__slot){
         .handle = slot->handle,
-        .fd = slot->fd,
+        .fd = __atomic_load_n(&slot->fd, __ATOMIC_RELAXED),
         .protocol = slot->protocol,
         .ip = slot->ip,
         .id = slot->id,

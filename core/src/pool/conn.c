@@ -44,7 +44,8 @@ static int let_go(const struct ncp_conn *conn, int reason)
     struct ncp_conn view = {conn->pool, &copy, conn->index};
 
     ncp__slot_view(&copy, conn->slot);
-    conn->slot->fd = -1;
+    /* Who looks at leases may still look at this one. */
+    __atomic_store_n(&conn->slot->fd, -1, __ATOMIC_RELAXED);
     if (conn->pool->config.conn[NCP_CALLBACK_CLOSER] == NULL)
         return close_descriptor(&view);
     int rc = ncp__conn_call(&view, NCP_CALLBACK_CLOSER, reason, NCP_ECLOSEHOOK);
