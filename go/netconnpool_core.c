@@ -514,7 +514,7 @@ struct ncp__idle_list {
     pthread_mutex_t lock;
     /* guarded by the lock */
     uint32_t head, tail; /* what to take next; the other end */
-    uint32_t count, puts;
+    _Atomic uint32_t count, puts;
 };
 
 struct ncp__idle {
@@ -755,7 +755,7 @@ void ncp__list_leave(struct ncp__idle *idle, uint32_t index);
 enum {
     NCP__LATENCY_STEPS = 16, /* per power of two: error at most 3.2 % */
     NCP__LATENCY_BINS = NCP__LATENCY_STEPS * 40, /* up to 2^43 ns, 2.4 hours */
-    NCP__LATENCY_EVERY = 64 /* fast gets of which one is measured */
+    NCP__LATENCY_EVERY = 256 /* fast gets of which one is measured */
 };
 
 struct ncp__latency {
@@ -3121,7 +3121,7 @@ void ncp__idle_forget(struct ncp__idle *idle)
         return;
     pthread_mutex_init(&idle->list->lock, NULL);
     idle->list->head = idle->list->tail = NCP__NO_SLOT;
-    idle->list->count = 0;
+    atomic_store_explicit(&idle->list->count, 0, memory_order_relaxed);
 }
 
 /* ------------------------------------------------------------------------- kinds */
@@ -3269,7 +3269,7 @@ uint32_t ncp__idle_puts(const struct ncp__idle *idle)
     uint32_t puts = 0;
 
     if (is_list(idle))
-        return __atomic_load_n(&idle->list->puts, __ATOMIC_RELAXED);
+        return atomic_load_explicit(&idle->list->puts, memory_order_relaxed);
     for (uint32_t i = 0; i <= idle->shard_mask; i++)
         puts +=
             atomic_load_explicit(&idle->shards[i].order, memory_order_relaxed);
@@ -3339,7 +3339,8 @@ uint32_t ncp__idle_count(const struct ncp__idle *idle)
 bool ncp__idle_reaches(const struct ncp__idle *idle, uint32_t limit)
 {
     if (is_list(idle))
-        return __atomic_load_n(&idle->list->count, __ATOMIC_RELAXED) >= limit;
+        return atomic_load_explicit(&idle->list->count, memory_order_relaxed) >=
+               limit;
     return ncp__masks_bits(idle) + idle->checking >= limit &&
            ncp__idle_count(idle) >= limit;
 }
@@ -3364,20 +3365,15 @@ static struct ncp__slot *slot_at__engine_idle_list(const struct ncp__idle *idle,
     return ncp__slot_at(idle->slots, index);
 }
 
-static uint32_t get_link(const _Atomic uint32_t *link)
+/* Links and counts: written under the mutex, looked at from outside too. */
+static uint32_t get_number(const _Atomic uint32_t *number)
 {
-    return atomic_load_explicit(link, memory_order_relaxed);
+    return atomic_load_explicit(number, memory_order_relaxed);
 }
 
-static void set_link(_Atomic uint32_t *link, uint32_t index)
+static void set_number(_Atomic uint32_t *number, uint32_t value)
 {
-    atomic_store_explicit(link, index, memory_order_relaxed);
-}
-
-/* For looks from outside the mutex. */
-static void set_number(uint32_t *number, uint32_t value)
-{
-    __atomic_store_n(number, value, __ATOMIC_RELAXED);
+    atomic_store_explicit(number, value, memory_order_relaxed);
 }
 
 static void link_between(const struct ncp__idle *idle, uint32_t before,
@@ -3386,36 +3382,36 @@ static void link_between(const struct ncp__idle *idle, uint32_t before,
     struct ncp__idle_list *list = idle->list;
     struct ncp__slot *slot = slot_at__engine_idle_list(idle, index);
 
-    set_link(&slot->stamp, before);
-    set_link(&slot->next, after);
+    set_number(&slot->stamp, before);
+    set_number(&slot->next, after);
     if (before == NCP__NO_SLOT)
         list->head = index;
     else
-        set_link(&slot_at__engine_idle_list(idle, before)->next, index);
+        set_number(&slot_at__engine_idle_list(idle, before)->next, index);
     if (after == NCP__NO_SLOT)
         list->tail = index;
     else
-        set_link(&slot_at__engine_idle_list(idle, after)->stamp, index);
+        set_number(&slot_at__engine_idle_list(idle, after)->stamp, index);
     atomic_store_explicit(&slot->where, 1, memory_order_relaxed);
-    set_number(&list->count, list->count + 1);
+    set_number(&list->count, get_number(&list->count) + 1);
 }
 
 void ncp__list_unlink_locked(const struct ncp__idle *idle, uint32_t index)
 {
     struct ncp__idle_list *list = idle->list;
     struct ncp__slot *slot = slot_at__engine_idle_list(idle, index);
-    uint32_t before = get_link(&slot->stamp), after = get_link(&slot->next);
+    uint32_t before = get_number(&slot->stamp), after = get_number(&slot->next);
 
     if (before == NCP__NO_SLOT)
         list->head = after;
     else
-        set_link(&slot_at__engine_idle_list(idle, before)->next, after);
+        set_number(&slot_at__engine_idle_list(idle, before)->next, after);
     if (after == NCP__NO_SLOT)
         list->tail = before;
     else
-        set_link(&slot_at__engine_idle_list(idle, after)->stamp, before);
+        set_number(&slot_at__engine_idle_list(idle, after)->stamp, before);
     atomic_store_explicit(&slot->where, 0, memory_order_relaxed);
-    set_number(&list->count, list->count - 1);
+    set_number(&list->count, get_number(&list->count) - 1);
 }
 
 /* The newest is the next one to be taken, or the last. */
@@ -3423,7 +3419,7 @@ void ncp__list_link_locked(const struct ncp__idle *idle, uint32_t index)
 {
     struct ncp__idle_list *list = idle->list;
 
-    set_number(&list->puts, list->puts + 1);
+    set_number(&list->puts, get_number(&list->puts) + 1);
     if (idle->fifo)
         link_between(idle, list->tail, index, NCP__NO_SLOT);
     else
@@ -3472,7 +3468,7 @@ static uint32_t first_fit(const struct ncp__idle *idle, int protocol, int ip)
 
     while (index != NCP__NO_SLOT &&
            (!is_idle(idle, index) || !slot_fits(idle, index, protocol, ip)))
-        index = get_link(&slot_at__engine_idle_list(idle, index)->next);
+        index = get_number(&slot_at__engine_idle_list(idle, index)->next);
     return index;
 }
 
@@ -3486,7 +3482,7 @@ static uint32_t first_of(const struct ncp__idle *idle,
            (!is_idle(idle, index) ||
             slot_at__engine_idle_list(idle, index)->protocol != bucket->protocol ||
             slot_at__engine_idle_list(idle, index)->ip != bucket->ip))
-        index = get_link(&slot_at__engine_idle_list(idle, index)->next);
+        index = get_number(&slot_at__engine_idle_list(idle, index)->next);
     return index;
 }
 
@@ -3546,8 +3542,8 @@ static uint32_t find_oldest(const struct ncp__idle *idle, int unless_protocol,
     while (index != NCP__NO_SLOT &&
            (!is_idle(idle, index) ||
             (!all && slot_fits(idle, index, unless_protocol, unless_ip))))
-        index = get_link(idle->fifo ? &slot_at__engine_idle_list(idle, index)->next
-                                    : &slot_at__engine_idle_list(idle, index)->stamp);
+        index = get_number(idle->fifo ? &slot_at__engine_idle_list(idle, index)->next
+                                      : &slot_at__engine_idle_list(idle, index)->stamp);
     return index;
 }
 

@@ -66,7 +66,7 @@ static int dial(void *user, ncp_dial *dial)
 static ncp_pool *open_pool(const char *store)
 {
     ncp_config *config;
-    ncp_pool *pool;
+    ncp_pool *pool = NULL;
     require(ncp_config_new(NCP_MODE_CLIENT, &config) == NCP_OK &&
                 ncp_config_set_dialer(config, dial, NULL, NULL) == NCP_OK &&
                 ncp_config_set(config, "store", store) == NCP_OK &&

@@ -111,7 +111,7 @@ void ncp__idle_forget(struct ncp__idle *idle)
         return;
     pthread_mutex_init(&idle->list->lock, NULL);
     idle->list->head = idle->list->tail = NCP__NO_SLOT;
-    idle->list->count = 0;
+    atomic_store_explicit(&idle->list->count, 0, memory_order_relaxed);
 }
 
 /* ------------------------------------------------------------------------- kinds */
@@ -259,7 +259,7 @@ uint32_t ncp__idle_puts(const struct ncp__idle *idle)
     uint32_t puts = 0;
 
     if (is_list(idle))
-        return __atomic_load_n(&idle->list->puts, __ATOMIC_RELAXED);
+        return atomic_load_explicit(&idle->list->puts, memory_order_relaxed);
     for (uint32_t i = 0; i <= idle->shard_mask; i++)
         puts +=
             atomic_load_explicit(&idle->shards[i].order, memory_order_relaxed);
@@ -329,7 +329,8 @@ uint32_t ncp__idle_count(const struct ncp__idle *idle)
 bool ncp__idle_reaches(const struct ncp__idle *idle, uint32_t limit)
 {
     if (is_list(idle))
-        return __atomic_load_n(&idle->list->count, __ATOMIC_RELAXED) >= limit;
+        return atomic_load_explicit(&idle->list->count, memory_order_relaxed) >=
+               limit;
     return ncp__masks_bits(idle) + idle->checking >= limit &&
            ncp__idle_count(idle) >= limit;
 }

@@ -42,7 +42,7 @@ struct ncp__idle_list {
     pthread_mutex_t lock;
     /* guarded by the lock */
     uint32_t head, tail; /* what to take next; the other end */
-    uint32_t count, puts;
+    _Atomic uint32_t count, puts;
 };
 
 struct ncp__idle {

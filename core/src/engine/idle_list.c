@@ -17,20 +17,15 @@ static struct ncp__slot *slot_at(const struct ncp__idle *idle, uint32_t index)
     return ncp__slot_at(idle->slots, index);
 }
 
-static uint32_t get_link(const _Atomic uint32_t *link)
+/* Links and counts: written under the mutex, looked at from outside too. */
+static uint32_t get_number(const _Atomic uint32_t *number)
 {
-    return atomic_load_explicit(link, memory_order_relaxed);
+    return atomic_load_explicit(number, memory_order_relaxed);
 }
 
-static void set_link(_Atomic uint32_t *link, uint32_t index)
+static void set_number(_Atomic uint32_t *number, uint32_t value)
 {
-    atomic_store_explicit(link, index, memory_order_relaxed);
-}
-
-/* For looks from outside the mutex. */
-static void set_number(uint32_t *number, uint32_t value)
-{
-    __atomic_store_n(number, value, __ATOMIC_RELAXED);
+    atomic_store_explicit(number, value, memory_order_relaxed);
 }
 
 static void link_between(const struct ncp__idle *idle, uint32_t before,
@@ -39,36 +34,36 @@ static void link_between(const struct ncp__idle *idle, uint32_t before,
     struct ncp__idle_list *list = idle->list;
     struct ncp__slot *slot = slot_at(idle, index);
 
-    set_link(&slot->stamp, before);
-    set_link(&slot->next, after);
+    set_number(&slot->stamp, before);
+    set_number(&slot->next, after);
     if (before == NCP__NO_SLOT)
         list->head = index;
     else
-        set_link(&slot_at(idle, before)->next, index);
+        set_number(&slot_at(idle, before)->next, index);
     if (after == NCP__NO_SLOT)
         list->tail = index;
     else
-        set_link(&slot_at(idle, after)->stamp, index);
+        set_number(&slot_at(idle, after)->stamp, index);
     atomic_store_explicit(&slot->where, 1, memory_order_relaxed);
-    set_number(&list->count, list->count + 1);
+    set_number(&list->count, get_number(&list->count) + 1);
 }
 
 void ncp__list_unlink_locked(const struct ncp__idle *idle, uint32_t index)
 {
     struct ncp__idle_list *list = idle->list;
     struct ncp__slot *slot = slot_at(idle, index);
-    uint32_t before = get_link(&slot->stamp), after = get_link(&slot->next);
+    uint32_t before = get_number(&slot->stamp), after = get_number(&slot->next);
 
     if (before == NCP__NO_SLOT)
         list->head = after;
     else
-        set_link(&slot_at(idle, before)->next, after);
+        set_number(&slot_at(idle, before)->next, after);
     if (after == NCP__NO_SLOT)
         list->tail = before;
     else
-        set_link(&slot_at(idle, after)->stamp, before);
+        set_number(&slot_at(idle, after)->stamp, before);
     atomic_store_explicit(&slot->where, 0, memory_order_relaxed);
-    set_number(&list->count, list->count - 1);
+    set_number(&list->count, get_number(&list->count) - 1);
 }
 
 /* The newest is the next one to be taken, or the last. */
@@ -76,7 +71,7 @@ void ncp__list_link_locked(const struct ncp__idle *idle, uint32_t index)
 {
     struct ncp__idle_list *list = idle->list;
 
-    set_number(&list->puts, list->puts + 1);
+    set_number(&list->puts, get_number(&list->puts) + 1);
     if (idle->fifo)
         link_between(idle, list->tail, index, NCP__NO_SLOT);
     else
@@ -125,7 +120,7 @@ static uint32_t first_fit(const struct ncp__idle *idle, int protocol, int ip)
 
     while (index != NCP__NO_SLOT &&
            (!is_idle(idle, index) || !slot_fits(idle, index, protocol, ip)))
-        index = get_link(&slot_at(idle, index)->next);
+        index = get_number(&slot_at(idle, index)->next);
     return index;
 }
 
@@ -139,7 +134,7 @@ static uint32_t first_of(const struct ncp__idle *idle,
            (!is_idle(idle, index) ||
             slot_at(idle, index)->protocol != bucket->protocol ||
             slot_at(idle, index)->ip != bucket->ip))
-        index = get_link(&slot_at(idle, index)->next);
+        index = get_number(&slot_at(idle, index)->next);
     return index;
 }
 
@@ -199,8 +194,8 @@ static uint32_t find_oldest(const struct ncp__idle *idle, int unless_protocol,
     while (index != NCP__NO_SLOT &&
            (!is_idle(idle, index) ||
             (!all && slot_fits(idle, index, unless_protocol, unless_ip))))
-        index = get_link(idle->fifo ? &slot_at(idle, index)->next
-                                    : &slot_at(idle, index)->stamp);
+        index = get_number(idle->fifo ? &slot_at(idle, index)->next
+                                      : &slot_at(idle, index)->stamp);
     return index;
 }
 

@@ -9,7 +9,7 @@
 enum {
     NCP__LATENCY_STEPS = 16, /* per power of two: error at most 3.2 % */
     NCP__LATENCY_BINS = NCP__LATENCY_STEPS * 40, /* up to 2^43 ns, 2.4 hours */
-    NCP__LATENCY_EVERY = 64 /* fast gets of which one is measured */
+    NCP__LATENCY_EVERY = 256 /* fast gets of which one is measured */
 };
 
 struct ncp__latency {
