@@ -106,12 +106,12 @@ void world_close(struct world *world, uint64_t handle)
     } while (!swap(peer, &word, WORD(GENERATION(word), 0, 0)));
     if (!may_take_away)
         peer->scratch++;
-    atomic_fetch_sub(&world->open, 1);
-    atomic_fetch_add(&world->closed, 1);
-
     pthread_mutex_lock(&world->lock);
     world->free_peer[world->free_count++] = (uint32_t)(peer - world->peer);
     pthread_mutex_unlock(&world->lock);
+    atomic_fetch_sub(&world->open, 1);
+    /* Last: who has seen all of them closed may free the world. */
+    atomic_fetch_add(&world->closed, 1);
 }
 
 void world_own(struct world *world, uint64_t handle)
