@@ -12,6 +12,7 @@ func (c *core) checkIdle(ev event) {
 	if rec == nil {
 		return
 	}
+	rec.relay.takeOver()
 	rec.state.CompareAndSwap(recordIdle, recordChecking)
 	if c.closed.Load() {
 		c.broadcast() // Close does not wait for checks
@@ -19,6 +20,7 @@ func (c *core) checkIdle(ev event) {
 	healthy := c.healthy(rec)
 	rec.noteCheck()
 	rec.state.CompareAndSwap(recordChecking, recordIdle)
+	rec.relay.handOver()
 	c.lib.checked(ev.lease, healthy)
 	runtime.KeepAlive(c)
 	proc.drain()

@@ -19,6 +19,7 @@ import (
 type core struct {
 	lib    libPool
 	queue  libQueue
+	lane   lane
 	name   string
 	config Config // a copy; never changes
 	clock  *ManualClock
@@ -80,6 +81,8 @@ func (c *core) open(config libConfig) error {
 		return statusError(status)
 	}
 	c.lib = lib
+	c.lane.prepare(lib)
+	c.lane.adjust(lib)
 	timeoutMs, _ := lib.option(ncpOptionGetTimeout)
 	c.getTimeoutMs.Store(timeoutMs)
 	c.failsOne.Store(c.config.DialPolicy == DialFailOne)

@@ -62,6 +62,7 @@ func (c *core) welcome(reservation uint64, conn net.Conn) {
 			return
 		}
 		rec.state.Store(recordIdle)
+		rec.relay.handOver()
 		a := c.lib.fulfil(reservation, rec.handle, l.fd, l.protocol, l.ip)
 		status = int(a.status)
 	}

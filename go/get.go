@@ -12,6 +12,7 @@ type want struct {
 	timeoutMs int64 // ncpTimeoutDefault, or -1 for no limit
 	tag       uint64
 	flags     int
+	timed     bool // how long it takes is to be counted
 }
 
 // get borrows a connection. The errors are plain.
@@ -22,16 +23,27 @@ func (c *core) get(ctx context.Context, w want) (*Connection, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, c.refuse(err)
 	}
-	if deadline, ok := ctx.Deadline(); ok && c.clock == nil {
-		w.timeoutMs = c.limit(w.timeoutMs, deadline)
-	}
-	w.flags |= ncpFlagTake
 	var a answer
-	c.lib.acquire(&a, c.queue, &w)
+	if !c.lane.get(&a, &w) {
+		c.ask(ctx, &a, &w)
+	}
 	if a.kind == ncpEventConn {
 		return c.lend(new(Connection), &a, w.tag)
 	}
 	return c.follow(ctx, &a, w.tag)
+}
+
+// ask has C answer.
+func (c *core) ask(ctx context.Context, a *answer, w *want) {
+	if deadline, ok := ctx.Deadline(); ok && c.clock == nil {
+		w.timeoutMs = c.limit(w.timeoutMs, deadline)
+	}
+	w.flags |= ncpFlagTake
+	if w.timed {
+		c.lib.acquireTimed(a, c.queue, w)
+		return
+	}
+	c.lib.acquire(a, c.queue, w)
 }
 
 // refuse counts a get whose context was over before it began.

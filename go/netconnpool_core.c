@@ -6423,6 +6423,10 @@ void ncp__pull_tell_close(ncp_pool *pool, uint32_t index, ncp_event *event);
 
 /* Whether a piece of work comes of a release on this thread, which tells it. */
 bool ncp__release_tells(ncp_pool *pool, uint32_t index, int type);
+/* After a put that made its connection idle: serves who may be waiting. What comes
+ * of it for the queue becomes events, up to `room`; returns how many. */
+int ncp__release_serve(ncp_pool *pool, ncp_queue *queue, ncp_event *events,
+                       int room);
 
 #endif
 
@@ -9132,6 +9136,166 @@ bool ncp__host_more_locked(const ncp_pool *pool)
            (host->notes_head != NULL || host->log_untold ||
             atomic_load_explicit(&host->due_untold, memory_order_acquire));
 }
+
+/* ----------------------------------------------------------- pool/lane.c */
+
+/* pool/lane.h */
+/*
+ * A lane: what a host has to know to take the shortest way of a get and of a put by
+ * itself, when a call of C costs it more than they do. The Go package has one.
+ *
+ * It takes the steps of fast.h and quick.h, in their order, with atomic operations
+ * that are at least as strong; go/lane.go says them again, and nothing else does.
+ * What a lane cannot do it leaves to ncp_pool_acquire and ncp_pool_release. This is
+ * no part of the ABI: who uses it is compiled together with the core.
+ */
+#ifndef NCP_POOL_LANE_H
+#define NCP_POOL_LANE_H
+
+
+#include <stdbool.h>
+
+/* What the two ways know by number: of slot.h, engine.h and latency.h. */
+enum {
+    NCP__LANE_IDLE = 2, /* states: the low bits of a word */
+    NCP__LANE_LEASED = 3,
+    NCP__LANE_STATE_BITS = 4,
+    NCP__LANE_SLOT_BITS = 17, /* of a lease; above them the generation */
+    NCP__LANE_GENERATION_BITS = 36,
+    NCP__LANE_CHUNK_SLOTS = 64,
+    NCP__LANE_TOLD = 32,       /* of the gate */
+    NCP__LANE_WAITER = 256,    /* of the gate, and all above */
+    NCP__LANE_PUT_STOP = 0xaf, /* flags with which a slot is not put this way */
+    NCP__LANE_SAMPLE_EVERY = 256 /* gets, of which one goes the long way */
+};
+
+/* A slot, as far as a lane looks. Everything is atomic but `handle`, which is the
+ * owner's. */
+struct ncp__lane_slot {
+    uint64_t word;
+    uint64_t handle;
+    uint64_t gets;
+    uint64_t touched_ns;
+    uint64_t lifetime_end_ns;
+    uint64_t idle_limit_ns;
+    int32_t fd;
+    uint32_t epoch;
+    uint8_t protocol, ip, flags, where;
+    uint32_t next;
+    uint64_t cold[4];
+    uint32_t stamp;
+    uint32_t rest[7];
+};
+
+/* Where the parts of a pool are: atomic all of them, `32` or `64` bits wide. Valid as
+ * long as the pool. */
+struct ncp__lane {
+    const void *gate64, *get_mask64;
+    const void *epoch32;
+    const void *chunks32; /* how many there are */
+    const void *table; /* of pointers to them; it may be replaced by another */
+    size_t
+        chunk_idle64; /* where in a chunk its mask is; its slots come first */
+    void *order32;    /* of the only shard */
+    void *first32;    /* the same; one for each bucket */
+    const void *kinds32, *quick32;
+    const uint16_t (*fitting)[3]; /* buckets, by protocol and IP version */
+    uint8_t get_stop; /* flags with which a slot is not lent this way */
+};
+
+/* False: a pool of this configuration has no lane, whatever is set later. */
+bool ncp__lane_open(ncp_pool *pool, struct ncp__lane *lane);
+
+/* The next get of this thread that goes the long way has its time taken. */
+void ncp__lane_sample(void);
+
+/* Serves who may be waiting, after a put that found it necessary; the events that
+ * come of it, at most `max`, and their number, as ncp_pool_release does. */
+int ncp__lane_serve(ncp_pool *pool, ncp_queue *queue, ncp_event *events,
+                    int max);
+
+#endif
+
+/* Lanes: see lane.h. */
+
+#define SAME(name)                                                             \
+    _Static_assert(offsetof(struct ncp__lane_slot, name) ==                    \
+                       offsetof(struct ncp__slot, name),                       \
+                   "a lane sees the slot as it is: " #name)
+
+SAME(word);
+SAME(handle);
+SAME(gets);
+SAME(touched_ns);
+SAME(lifetime_end_ns);
+SAME(idle_limit_ns);
+SAME(epoch);
+SAME(flags);
+SAME(where);
+SAME(next);
+SAME(stamp);
+_Static_assert(sizeof(struct ncp__lane_slot) == sizeof(struct ncp__slot),
+               "and is as long");
+_Static_assert(offsetof(struct ncp__chunk, slots) == 0, "slots come first");
+_Static_assert((int)NCP__LANE_IDLE == (int)NCP__IDLE &&
+                   (int)NCP__LANE_LEASED == (int)NCP__LEASED &&
+                   (int)NCP__LANE_STATE_BITS == (int)NCP__STATE_BITS &&
+                   (int)NCP__LANE_SLOT_BITS == (int)NCP__SLOT_BITS &&
+                   (int)NCP__LANE_GENERATION_BITS ==
+                       (int)NCP__GENERATION_BITS &&
+                   (int)NCP__LANE_CHUNK_SLOTS == (int)NCP__CHUNK_SLOTS &&
+                   (int)NCP__LANE_TOLD == (int)NCP__GATE_TOLD &&
+                   (int)NCP__LANE_WAITER == (int)NCP__GATE_WAITER &&
+                   (int)NCP__LANE_PUT_STOP == (int)NCP__FLAGS_ODD &&
+                   (int)NCP__LANE_SAMPLE_EVERY == (int)NCP__LATENCY_EVERY,
+               "a lane goes by the numbers of the core");
+
+/* One shard, newest first, nothing to be done at a get or a put: as most pools
+ * are. */
+static bool has_lane(const ncp_pool *pool)
+{
+    const struct ncp__engine *engine = &pool->engine;
+
+    return pool->pull && pool->quick == (NCP__QUICK_GET | NCP__QUICK_PUT) &&
+           engine->idle.list == NULL && engine->idle.shard_mask == 0 &&
+           !engine->idle.fifo && engine->clock == NULL;
+}
+
+bool ncp__lane_open(ncp_pool *pool, struct ncp__lane *lane)
+{
+    struct ncp__engine *engine = &pool->engine;
+    struct ncp__idle *idle = &engine->idle;
+
+    if (!has_lane(pool))
+        return false;
+    *lane = (struct ncp__lane){
+        .gate64 = &engine->gate,
+        .get_mask64 = &engine->get_mask,
+        .epoch32 = &engine->epoch,
+        .chunks32 = &engine->slots.chunks,
+        .table = &engine->slots.table,
+        .chunk_idle64 = offsetof(struct ncp__chunk, idle),
+        .order32 = &idle->shards->order,
+        .first32 = idle->shards->first,
+        .kinds32 = &idle->kinds,
+        .quick32 = &idle->quick,
+        .fitting = ncp__fitting,
+        .get_stop = pool->quick_stop,
+    };
+    return true;
+}
+
+void ncp__lane_sample(void)
+{
+    ncp__get_sample_next();
+}
+
+int ncp__lane_serve(ncp_pool *pool, ncp_queue *queue, ncp_event *events,
+                    int max)
+{
+    return ncp__release_serve(pool, queue, events, max);
+}
+#undef SAME
 
 /* ---------------------------------------------------------- pool/lease.c */
 
@@ -12548,8 +12712,8 @@ static NCP__APART int release(ncp_pool *pool, ncp_lease lease, int flags,
 }
 
 /* It is idle, and somebody may have to be served. */
-static NCP__APART int serve(ncp_pool *pool, ncp_queue *queue, ncp_event *events,
-                            int room)
+NCP__APART int ncp__release_serve(ncp_pool *pool, ncp_queue *queue,
+                                  ncp_event *events, int room)
 {
     ncp__queue_hush(queue);
     ncp__put_serve(pool);
@@ -12572,7 +12736,7 @@ int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
         return release(pool, lease, flags, queue, events, room, status);
     *status = NCP_OK;
     if (NCP__UNLIKELY(put == NCP__PUT_SERVE))
-        return serve(pool, queue, events, room);
+        return ncp__release_serve(pool, queue, events, room);
     /* Nothing came of it for the queue, so nothing had to be hushed. What others
      * put in after this look rings by itself: they are not hushed here. */
     return poll_too(queue, events, room);

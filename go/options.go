@@ -330,6 +330,8 @@ func (c *core) noteOption(option int, value int64) {
 		c.getTimeoutMs.Store(value)
 	case ncpOptionDialPolicy:
 		c.failsOne.Store(value == ncpDialFailOne)
+	default:
+		c.lane.adjust(c.lib)
 	}
 }
 

@@ -73,6 +73,7 @@ func (p *process) leave(c *core) {
 	if len(p.cores) == 0 {
 		p.queue.kick()
 		p.keeper.stop()
+		tick.stop()
 	}
 }
 

@@ -68,7 +68,7 @@ func (c *core) endLease(conn *Connection, flags int, err error) error {
 	borrowedNs := rec.tick.ns
 	rec.relay.handOver()
 	var r released
-	c.lib.release(&r, conn.lease, flags, c.queue)
+	c.giveBack(&r, conn.lease, flags)
 	if c.clock != nil {
 		r.nowNs = c.nowNs()
 	}
@@ -88,6 +88,21 @@ func (c *core) endLease(conn *Connection, flags int, err error) error {
 		return err
 	}
 	return statusError(int(r.status))
+}
+
+// giveBack makes a lease idle, or has C say what comes of it.
+func (c *core) giveBack(r *released, lease uint64, flags int) {
+	if flags == 0 {
+		switch done, nowNs := c.lane.put(lease); done {
+		case lanePutBack:
+			r.nowNs = nowNs
+			return
+		case lanePutServes:
+			c.lib.serve(r, c.queue)
+			return
+		}
+	}
+	c.lib.release(r, lease, flags, c.queue)
 }
 
 // afterRelease handles the event that came with a release. If the connection that

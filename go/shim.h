@@ -84,18 +84,20 @@ static inline struct ncpgo_answer ncpgo_answer_of(int status,
         .type = (int16_t)event->type,
         .flag = (int16_t)event->reused,
         .lease = event->lease,
-        .name = event->type == NCP_EVENT_PENDING ? event->ticket
-                                                 : event->handle,
-        .number = event->type == NCP_EVENT_CONN ? ncpgo_now_ns()
-                                                : ncpgo_number_of(status, event),
+        .name =
+            event->type == NCP_EVENT_PENDING ? event->ticket : event->handle,
+        .number = event->type == NCP_EVENT_CONN
+                      ? ncpgo_now_ns()
+                      : ncpgo_number_of(status, event),
     };
     return answer;
 }
 
 /* Pools and queues come as numbers where it counts: cgo looks at pointers. */
-static inline struct ncpgo_answer
-ncpgo_acquire(uintptr_t pool, uintptr_t queue, int protocol, int ip,
-              int64_t timeout_ms, uint64_t tag, int flags)
+static inline struct ncpgo_answer ncpgo_acquire(uintptr_t pool, uintptr_t queue,
+                                                int protocol, int ip,
+                                                int64_t timeout_ms,
+                                                uint64_t tag, int flags)
 {
     ncp_event event;
     int status = ncp_pool_acquire((ncp_pool *)pool, (ncp_queue *)queue,
@@ -174,14 +176,11 @@ static inline void ncpgo_carry_whole(struct ncpgo_released *released,
     released->whole = 1;
 }
 
-static inline struct ncpgo_released
-ncpgo_release(uintptr_t pool, uint64_t lease, int flags, uintptr_t queue)
+/* What a release says, with the first of the events that came with it. */
+static inline struct ncpgo_released ncpgo_released_with(int status, int count,
+                                                        const ncp_event *event)
 {
     struct ncpgo_released released;
-    ncp_event event;
-    int status = NCP_OK;
-    int count = ncp_pool_release((ncp_pool *)pool, lease, flags,
-                                 (ncp_queue *)queue, &event, 1, &status);
 
     released.status = status;
     released.type = NCP_EVENT_NONE;
@@ -189,11 +188,22 @@ ncpgo_release(uintptr_t pool, uint64_t lease, int flags, uintptr_t queue)
     released.now_ns = ncpgo_now_ns();
     if (count == 0)
         return released;
-    ncpgo_carry(&released, &event);
-    if (event.type == NCP_EVENT_DIAL || event.type == NCP_EVENT_LEAK ||
-        (event.type == NCP_EVENT_CHECK && event.ticket == 0))
-        ncpgo_carry_whole(&released, &event);
+    ncpgo_carry(&released, event);
+    if (event->type == NCP_EVENT_DIAL || event->type == NCP_EVENT_LEAK ||
+        (event->type == NCP_EVENT_CHECK && event->ticket == 0))
+        ncpgo_carry_whole(&released, event);
     return released;
+}
+
+static inline struct ncpgo_released
+ncpgo_release(uintptr_t pool, uint64_t lease, int flags, uintptr_t queue)
+{
+    ncp_event event;
+    int status = NCP_OK;
+    int count = ncp_pool_release((ncp_pool *)pool, lease, flags,
+                                 (ncp_queue *)queue, &event, 1, &status);
+
+    return ncpgo_released_with(status, count, &event);
 }
 
 static inline void ncpgo_take_whole(int64_t address, ncp_event *out)
@@ -213,8 +223,8 @@ static inline struct ncpgo_number ncpgo_dialed(ncp_pool *pool,
     struct ncpgo_number number;
     uint64_t conn_id = 0;
 
-    number.status = ncp_pool_dialed(pool, reservation, handle, fd, protocol, ip,
-                                    &conn_id);
+    number.status =
+        ncp_pool_dialed(pool, reservation, handle, fd, protocol, ip, &conn_id);
     number.value = (int64_t)conn_id;
     return number;
 }

@@ -73,3 +73,8 @@ def test_gofmt_has_nothing_to_say(run, need):
 def test_header_beside_it_is_the_public_one():
     assert (FOLDER / "netconnpool.h").read_text() \
         == (genfiles.ROOT / projects.HEADER).read_text()
+
+
+def test_header_of_lanes_beside_it_is_that_of_the_core():
+    assert (FOLDER / "netconnpool_lane.h").read_text() \
+        == (genfiles.ROOT / projects.LANE_HEADER).read_text()

@@ -10,6 +10,8 @@ from ncpgen.source import Refused
 NAMES = "bindings/gen/names.yaml"
 HEADER = "core/include/netconnpool.h"
 JSON_HEADER = "core/include/netconnpool_json.h"
+# Private, for the one host that is compiled together with the core.
+LANE_HEADER = "core/src/pool/lane.h"
 
 
 @dataclasses.dataclass

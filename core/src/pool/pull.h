@@ -114,5 +114,9 @@ void ncp__pull_tell_close(ncp_pool *pool, uint32_t index, ncp_event *event);
 
 /* Whether a piece of work comes of a release on this thread, which tells it. */
 bool ncp__release_tells(ncp_pool *pool, uint32_t index, int type);
+/* After a put that made its connection idle: serves who may be waiting. What comes
+ * of it for the queue becomes events, up to `room`; returns how many. */
+int ncp__release_serve(ncp_pool *pool, ncp_queue *queue, ncp_event *events,
+                       int room);
 
 #endif

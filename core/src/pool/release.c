@@ -73,8 +73,8 @@ static NCP__APART int release(ncp_pool *pool, ncp_lease lease, int flags,
 }
 
 /* It is idle, and somebody may have to be served. */
-static NCP__APART int serve(ncp_pool *pool, ncp_queue *queue, ncp_event *events,
-                            int room)
+NCP__APART int ncp__release_serve(ncp_pool *pool, ncp_queue *queue,
+                                  ncp_event *events, int room)
 {
     ncp__queue_hush(queue);
     ncp__put_serve(pool);
@@ -97,7 +97,7 @@ int ncp_pool_release(ncp_pool *pool, ncp_lease lease, int flags,
         return release(pool, lease, flags, queue, events, room, status);
     *status = NCP_OK;
     if (NCP__UNLIKELY(put == NCP__PUT_SERVE))
-        return serve(pool, queue, events, room);
+        return ncp__release_serve(pool, queue, events, room);
     /* Nothing came of it for the queue, so nothing had to be hushed. What others
      * put in after this look rings by itself: they are not hushed here. */
     return poll_too(queue, events, room);

@@ -82,6 +82,7 @@ def files(project):
     found = {
         "go/zz_constants.go": constants(project),
         "go/netconnpool.h": project.text(place.HEADER),
+        "go/netconnpool_lane.h": project.text(place.LANE_HEADER),
     }
     if project.header.library:  # then it compiles, too
         found["go/zz_errors.go"] = errors(project)

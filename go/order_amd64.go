@@ -1,0 +1,7 @@
+package netconnpool
+
+// store32 and store64 are atomic and release what was written before: every store
+// of this processor does. A store of sync/atomic would be an exchange.
+
+func store32(to *uint32, value uint32) { *to = value }
+func store64(to *uint64, value uint64) { *to = value }
