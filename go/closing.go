@@ -3,6 +3,7 @@ package netconnpool
 import (
 	"context"
 	"runtime"
+	"time"
 )
 
 // closePool is Close: it returns when what was idle is closed.
@@ -10,7 +11,6 @@ func (c *core) closePool() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	c.watchLent()
 	status := c.lib.close() // before the dials end, so that waiters hear of it
 	c.stop()
 	interruptAccepts(c.config.Listener)
@@ -44,16 +44,28 @@ func (c *core) closeResult(status int) error {
 	return err
 }
 
+// How long Close waits before it looks again by itself: somebody who was in Get
+// when it began may not have seen that he has to tell.
+const closingLook = 5 * time.Millisecond
+
 // awaitIdle waits until no connection is idle any more and what others close for
 // Close is closed.
 func (c *core) awaitIdle() {
+	timer := time.NewTimer(closingLook)
+	defer timer.Stop()
 	for {
 		changed := c.wait()
-		if !c.hasIdle() {
+		idle := c.hasIdle()
+		c.watchLent() // all that were found to be lent, at least
+		if !idle {
 			return
 		}
 		proc.drainClosing(c)
-		<-changed
+		select {
+		case <-changed:
+		case <-timer.C:
+			timer.Reset(closingLook)
+		}
 	}
 }
 
@@ -154,7 +166,7 @@ func (c *Connection) watchForLoss() {
 	c.mu.Unlock()
 	if set {
 		c.rec.state.CompareAndSwap(recordIdle, recordLent)
-		c.rec.lastLease.CompareAndSwap(c, nil)
+		c.rec.lastLease.Drop(c)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // A record is a connection of a pool. C knows it by its handle, which is an
@@ -18,9 +19,9 @@ type record struct {
 	state  atomic.Int32
 	taken  atomic.Bool // from its borrower
 
-	checked   atomic.Pointer[time.Time]  // when it was checked last
-	lastLease atomic.Pointer[Connection] // see holder
-	leak      atomic.Pointer[leakNote]   // of the last lease that leaked
+	checked   atomic.Pointer[time.Time] // when it was checked last
+	lastLease holderPointer             // see holder
+	leak      atomic.Pointer[leakNote]  // of the last lease that leaked
 
 	// What only the holder of the lease touches, between takeOver and handOver.
 	reuses      int64
@@ -29,6 +30,19 @@ type record struct {
 
 	relay        relay // from holder to holder
 	evictionTold bool  // guarded by the lock of the core
+}
+
+// A holderPointer is the object of a borrow. It is written at every get, so that
+// costs no more than it has to (order_amd64.go): others may see it a moment later.
+type holderPointer struct{ conn unsafe.Pointer }
+
+func (p *holderPointer) Load() *Connection {
+	return (*Connection)(atomic.LoadPointer(&p.conn))
+}
+
+// Drop forgets an object if it is the one.
+func (p *holderPointer) Drop(conn *Connection) {
+	atomic.CompareAndSwapPointer(&p.conn, unsafe.Pointer(conn), nil)
 }
 
 // A moment is a time as C counts it and as Go does.
