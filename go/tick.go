@@ -6,30 +6,34 @@ import (
 	"time"
 )
 
-// How old the time of a tick may be, and after how many ticks that nobody looked
-// at they end.
 const (
-	tickEvery  = 5 * time.Millisecond
-	tickUnused = 20
+	tickEvery = 5 * time.Millisecond // how old the time of a tick may be
+	tickTurn  = 20                   // so many are looked at together: a turn
+	tickMost  = 5                    // of those so many have to be wanted
+	tickAsked = 64                   // twice so often in a turn, and they begin
 )
 
 // A ticker is the time for who asks often: C's coarse clock, as of a goroutine
-// that reads it while somebody looks. The goroutine ends soon after.
+// that reads it while they do. Who asks now and then reads it himself.
 type ticker struct {
-	ns      atomic.Int64 // 0: it does not run
-	wanted  atomic.Bool  // since the last tick
+	ns     atomic.Int64  // 0: it does not run
+	wanted atomic.Bool   // since the last tick
+	asked  atomic.Uint32 // while it did not run
+
 	mu      sync.Mutex
+	askedNs int64         // guarded by mu: when that was a multiple of tickAsked
 	stopped chan struct{} // guarded by mu; nil: it does not run
 }
 
 var tick ticker
 
-// now is the time of the last tick, or 0 when there was none: then the clock is
-// to be read, and the ticks begin.
+// now is the time of the last tick, or 0: then the clock is to be read.
 func (t *ticker) now() int64 {
 	ns := t.ns.Load()
 	if ns == 0 {
-		t.start()
+		if t.asked.Add(1)%tickAsked == 0 {
+			t.consider()
+		}
 		return 0
 	}
 	if !t.wanted.Load() {
@@ -38,14 +42,18 @@ func (t *ticker) now() int64 {
 	return ns
 }
 
-func (t *ticker) start() {
+// consider begins to tick if it is asked often.
+func (t *ticker) consider() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.stopped != nil {
+	nowNs := libNowNs()
+	often := t.askedNs != 0 && nowNs-t.askedNs < int64(tickTurn*tickEvery)
+	t.askedNs = nowNs
+	if !often || t.stopped != nil {
 		return
 	}
 	t.stopped = make(chan struct{})
-	t.ns.Store(libNowNs())
+	t.ns.Store(nowNs)
 	go t.run(t.stopped)
 }
 
@@ -68,20 +76,28 @@ func (t *ticker) stopLocked(run chan struct{}) {
 func (t *ticker) run(stopped chan struct{}) {
 	timer := time.NewTicker(tickEvery)
 	defer timer.Stop()
-	for unused := 0; unused < tickUnused; unused++ {
-		select {
-		case <-stopped:
-			return
-		case <-timer.C:
-		}
-		t.read(stopped)
-		if t.wanted.Swap(false) {
-			unused = 0
-		}
+	for t.turn(stopped, timer.C) {
 	}
 	t.mu.Lock()
 	t.stopLocked(stopped)
 	t.mu.Unlock()
+}
+
+// turn is some ticks; false when there is no need of more.
+func (t *ticker) turn(stopped chan struct{}, times <-chan time.Time) bool {
+	wanted := 0
+	for i := 0; i < tickTurn; i++ {
+		select {
+		case <-stopped:
+			return false
+		case <-times:
+		}
+		t.read(stopped)
+		if t.wanted.Swap(false) {
+			wanted++
+		}
+	}
+	return wanted >= tickMost
 }
 
 func (t *ticker) read(run chan struct{}) {
