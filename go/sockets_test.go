@@ -343,14 +343,23 @@ func TestAListenerWithoutDeadlinesSwallowsNoClient(t *testing.T) {
 	mustPut(t, second, conn)
 }
 
-func TestDescriptorsComeAndGo(t *testing.T) {
-	fds := func() int {
-		entries, err := os.ReadDir("/proc/self/fd")
-		if err != nil {
-			t.Skip("no /proc/self/fd here")
-		}
-		return len(entries)
+// descriptors are those of the process, and what they are.
+func descriptors(t *testing.T) map[string]string {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("no /proc/self/fd here")
 	}
+	open := make(map[string]string)
+	for _, entry := range entries {
+		what, err := os.Readlink("/proc/self/fd/" + entry.Name())
+		if err == nil { // else it was that of the folder
+			open[entry.Name()] = what
+		}
+	}
+	return open
+}
+
+func TestDescriptorsComeAndGo(t *testing.T) {
 	config := plain(nil2(), 8)
 	config.Dialer = dialTo(tcpEcho(t))
 	warm := mustPool(t, config)
@@ -358,7 +367,7 @@ func TestDescriptorsComeAndGo(t *testing.T) {
 	_ = warm.Close()
 	eventually(t, "the echo server has closed", func() bool { return ours() == 0 })
 	time.Sleep(20 * time.Millisecond)
-	before := fds()
+	before := descriptors(t)
 	for round := 0; round < 5; round++ {
 		pool := mustPool(t, config)
 		var conns []*Connection
@@ -370,5 +379,12 @@ func TestDescriptorsComeAndGo(t *testing.T) {
 		}
 		want1(t, pool.Close(), nil)
 	}
-	eventually(t, "no descriptor is left", func() bool { return fds() <= before })
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("before: %v\nafter: %v", before, descriptors(t))
+		}
+	})
+	eventually(t, "no descriptor is left", func() bool {
+		return len(descriptors(t)) <= len(before)
+	})
 }
