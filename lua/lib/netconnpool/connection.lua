@@ -33,8 +33,9 @@ function connection.new(host, handle, object, fd, protocol, ip)
         protocol = protocol,
         ip = ip,
         data = {},
-        -- who has it: the number of the lease, 0 none; and the lease itself, so
-        -- that one which was lost can be told from one which is in use
+        -- who has it: the number of the lease, 0 none; and the token of the lease
+        -- (netconnpool.lease), weakly, so that one which was lost can be told from one
+        -- which is in use
         lease = 0,
         holder = setmetatable({}, WEAK),
         -- the lease that the pool took it away from, 0 none: closed when that one is put

@@ -3,9 +3,9 @@
 --
 -- SPDX-License-Identifier: BSD-3-Clause
 --
--- A lease costs nothing here while all goes well: each connection knows the lease
--- that is out (strongly, by its number) and who has it (weakly). After every cycle
--- of the collector a number without a holder is a lease that was lost; it is
+-- A lease costs nothing here while all goes well: each connection knows the number of
+-- the lease that is out and, weakly, the token that only this lease has. After every
+-- cycle of the collector a number without a token is a lease that was lost; it is
 -- discarded, so that its place in the pool is free again. When the Lua state ends,
 -- everything it still holds is given back.
 local C = require("netconnpool.loader").lib

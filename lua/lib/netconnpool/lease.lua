@@ -14,23 +14,46 @@ local tonumber, type = tonumber, type
 local lease = {}
 lease.__index = lease
 
--- What a lease is made of: small, because each borrow makes one.
-local POOL, NUMBER, CONNECTION = 1, 2, 3
+-- What a lease is made of: small, because each borrow makes one. Nobody refers to it
+-- but its holder, not even weakly: so the compiler need not make one at all for a borrow
+-- that ends where it began.
+local POOL, NUMBER, CONNECTION, TOKEN = 1, 2, 3, 4
 
 local OK = constants.NCP_OK
 local GONE = constants.NCP_EINVALIDCONN
 
 local value_out = ffi.new("uint64_t[1]")
 
+-- The token of a connection goes from holder to holder: of those who ever borrowed the
+-- connection only the lease that is out refers to it, so when the collector has taken it
+-- meanwhile, a lease was lost. While nobody borrows it may take it too.
+local function new_token(holder)
+    local token = {}
+    holder[1] = token
+    return token
+end
+
 -- Called by the pools, for each borrow.
 function lease.new(pool, number, connection)
-    local self = {pool, number, connection}
+    local holder = connection.holder
+    local self = {pool, number, connection, holder[1] or new_token(holder)}
     setmetatable(self, lease) -- a call of its own, which the compiler can go through
-    -- In this order: the keeper may come in between, and a number without a holder is
-    -- a lease that was lost.
-    connection.holder[1] = self
+    -- After it: the keeper may come in between, and a number without a token is a lease
+    -- that was lost.
     connection.lease = number
     return self
+end
+
+-- Called by the pools when a connection comes back that others may borrow again: the
+-- lease leaves its token to the next. A number has none to leave: the lease it stands
+-- for keeps its own, and the next is given a new one.
+function lease.ended(self, connection)
+    connection.lease = 0
+    if type(self) == "table" then
+        self[TOKEN] = false
+    else
+        connection.holder[1] = nil
+    end
 end
 
 -- Leases, and objects of classes that were made from them.

@@ -25,7 +25,7 @@ local ECLOSEHOOK = constants.NCP_ECLOSEHOOK
 local EINVALIDCONN = constants.NCP_EINVALIDCONN
 local EINVALIDCONFIG = constants.NCP_EINVALIDCONFIG
 local DISCARD, HOOK = constants.NCP_FLAG_DISCARD, constants.NCP_FLAG_HOOK
-local new_lease = leases.new
+local new_lease, ended = leases.new, leases.ended
 local numbers_of = pools.numbers_of
 
 local pool_out = ffi.new("ncp_pool *[1]")
@@ -127,7 +127,9 @@ function pull:put(lease)
             C.ncp_lease_keeps(self.lease_ptr, number) == 0 then
             flags, err = ask_on_return(self, number, connection)
         end
-        connection.lease = 0
+        if connection.lease == number then
+            ended(lease, connection)
+        end
         if self.attached then
             self.connections[connection.handle] = nil
         end

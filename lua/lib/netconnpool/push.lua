@@ -22,7 +22,7 @@ local tonumber = tonumber
 local push = {}
 
 local OK = constants.NCP_OK
-local new_lease = leases.new
+local new_lease, ended = leases.new, leases.ended
 local numbers_of = pools.numbers_of
 
 local pool_out = ffi.new("ncp_pool *[1]")
@@ -82,7 +82,7 @@ function push:put(lease)
     local number, connection = numbers_of(self, lease)
     local status
     if connection then
-        connection.lease = 0
+        ended(lease, connection)
         if connection.unfit == 0 then
             status = C.ncp_pool_put(self.lease_ptr, number)
         else
