@@ -1,12 +1,21 @@
 /*
- * warm-put STORE pool|tap [cold]: gets and puts on a warm pool, in windows
- * between two marks that strace shows, and prints how often this thread
- * allocated in them. With "cold" every connection is discarded, so that each get
- * has to wait for a dial, and a configuration is made each time: what must be
- * seen then shows that nothing is overlooked.
+ * warm-put STORE pool|tap busy|rested|cold: gets and puts in windows between marks
+ * that strace shows. For each window it prints how many puts found the pool resting,
+ * and how often this thread allocated.
+ *
+ * A pool that is used is told the time by the housekeeper; one that rested reads the
+ * clock itself, which is how it is found out here: by counting what is read. "busy"
+ * goes on until enough windows had no such put; "rested" lets the pool rest before
+ * each window, until enough of them began so. With "cold" every connection is
+ * discarded, so that each get has to wait for a dial, and a configuration is made each
+ * time: what must be seen then shows that nothing is overlooked.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* RTLD_NEXT */
+#endif
 #include <netconnpool.h>
 
+#include <dlfcn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +23,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WINDOWS = 30, OPERATIONS = 20000, COLD_OPERATIONS = 20 };
-
-static const double WARM_UP_S = 0.05, BETWEEN_S = 0.002;
+enum {
+    WINDOWS = 30,
+    RESTED_WINDOWS = 10,
+    OPERATIONS = 20000,
+    RESTED_OPERATIONS = 1024,
+    COLD_OPERATIONS = 20,
+    REST_MS = 25
+};
 
 /* No descriptors: closing them fails, and strace shows it. */
 enum { MARK_BEGIN = -1001, MARK_END = -1002 };
@@ -45,6 +59,25 @@ void *realloc(void *memory, size_t size)
 {
     allocations++;
     return __libc_realloc(memory, size);
+}
+
+/* ------------------------------------------------------ counts clock reads */
+
+static _Thread_local uint64_t reads;
+static int (*real_clock_gettime)(clockid_t, struct timespec *);
+
+static void find_clock(void)
+{
+    void *found = dlsym(RTLD_NEXT, "clock_gettime");
+    memcpy(&real_clock_gettime, &found, sizeof(found));
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+    reads += clock == CLOCK_MONOTONIC_COARSE;
+    if (real_clock_gettime == NULL)
+        find_clock();
+    return real_clock_gettime(clock, time);
 }
 
 /* ----------------------------------------------------------------- the pool */
@@ -77,22 +110,28 @@ static ncp_pool *open_pool(const char *store)
     return pool;
 }
 
+/* ------------------------------------------------------------ the operations */
+
+static uint64_t resting; /* puts that read the clock */
+
 static void by_pool(ncp_pool *pool, ncp_tap *tap)
 {
     ncp_lease lease;
     (void)tap;
-    require(ncp_pool_get(pool, &lease) == NCP_OK &&
-                ncp_pool_put(pool, lease) == NCP_OK,
-            "get or put failed");
+    require(ncp_pool_get(pool, &lease) == NCP_OK, "get failed");
+    uint64_t before = reads;
+    require(ncp_pool_put(pool, lease) == NCP_OK, "put failed");
+    resting += reads != before;
 }
 
 static void by_tap(ncp_pool *pool, ncp_tap *tap)
 {
     ncp_lease lease;
     (void)pool;
-    require(ncp_tap_get(tap, &lease) == NCP_OK &&
-                ncp_tap_put(tap, lease) == NCP_OK,
-            "get or put failed");
+    require(ncp_tap_get(tap, &lease) == NCP_OK, "get failed");
+    uint64_t before = reads;
+    require(ncp_tap_put(tap, lease) == NCP_OK, "put failed");
+    resting += reads != before;
 }
 
 static void cold(ncp_pool *pool, ncp_tap *tap)
@@ -107,44 +146,61 @@ static void cold(ncp_pool *pool, ncp_tap *tap)
     ncp_config_free(config);
 }
 
-static double seconds(void)
+/* --------------------------------------------------------------- the windows */
+
+struct bench {
+    ncp_pool *pool;
+    ncp_tap *tap;
+    void (*operation)(ncp_pool *, ncp_tap *);
+};
+
+/* Returns how many puts found the pool resting. */
+static uint64_t window(const struct bench *bench, int operations)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+    uint64_t allocated = allocations, rested = resting;
+
+    close(MARK_BEGIN);
+    for (int i = 0; i < operations; i++)
+        bench->operation(bench->pool, bench->tap);
+    close(MARK_END);
+    allocated = allocations - allocated;
+    rested = resting - rested;
+    printf("%llu %llu\n", (unsigned long long)rested,
+           (unsigned long long)allocated);
+    return rested;
 }
 
-static void use_for(double time_s, void (*operation)(ncp_pool *, ncp_tap *),
-                    ncp_pool *pool, ncp_tap *tap)
+static void run(const struct bench *bench, const char *how)
 {
-    for (double end = seconds() + time_s; seconds() < end;)
-        operation(pool, tap);
+    const struct timespec rest = {.tv_nsec = REST_MS * 1000000L};
+    int enough = 0;
+
+    if (strcmp(how, "cold") == 0)
+        while (enough++ < WINDOWS)
+            window(bench, COLD_OPERATIONS);
+    else if (strcmp(how, "busy") == 0)
+        while (enough < WINDOWS)
+            enough += window(bench, OPERATIONS) == 0;
+    else
+        while (enough < RESTED_WINDOWS) {
+            nanosleep(&rest, NULL);
+            enough += window(bench, RESTED_OPERATIONS) != 0;
+        }
 }
 
 int main(int argc, char **argv)
 {
-    require(argc >= 3, "usage: warm-put STORE pool|tap [cold]");
-    int is_cold = argc > 3 && strcmp(argv[3], "cold") == 0;
-    void (*operation)(ncp_pool *, ncp_tap *) =
-        strcmp(argv[2], "tap") == 0 ? by_tap : by_pool;
-    int operations = is_cold ? COLD_OPERATIONS : OPERATIONS;
-    ncp_pool *pool = open_pool(argv[1]);
-    ncp_tap *tap;
-    require(ncp_tap_new(pool, &tap) == NCP_OK, "no tap");
-    use_for(WARM_UP_S, operation, pool, tap);
+    static char output[1 << 16]; /* written between windows, not in them */
 
-    uint64_t allocated = 0;
-    for (int window = 0; window < WINDOWS; window++) {
-        uint64_t before = allocations;
-        close(MARK_BEGIN);
-        for (int i = 0; i < operations; i++)
-            (is_cold ? cold : operation)(pool, tap);
-        close(MARK_END);
-        allocated += allocations - before;
-        use_for(BETWEEN_S, operation, pool, tap);
-    }
-    printf("%llu\n", (unsigned long long)allocated);
-    ncp_tap_free(tap);
-    ncp_pool_free(pool);
+    require(argc == 4, "usage: warm-put STORE pool|tap busy|rested|cold");
+    setvbuf(stdout, output, _IOFBF, sizeof(output));
+    struct bench bench = {.pool = open_pool(argv[1])};
+    require(ncp_tap_new(bench.pool, &bench.tap) == NCP_OK, "no tap");
+    bench.operation = strcmp(argv[3], "cold") == 0  ? cold
+                      : strcmp(argv[2], "tap") == 0 ? by_tap
+                                                    : by_pool;
+    run(&bench, argv[3]);
+    ncp_tap_free(bench.tap);
+    ncp_pool_free(bench.pool);
     return 0;
 }
