@@ -319,7 +319,8 @@ enum {
 enum {
     NCP__DIAL_PERMIT = 1,  /* counts in max_concurrent_creates */
     NCP__DIAL_OVERDUE = 2, /* its error was delivered already */
-    NCP__SLOT_OUT = 4      /* taken away from its borrower */
+    NCP__SLOT_OUT = 4,     /* taken away from its borrower */
+    NCP__DIAL_ADOPTED = 8  /* its owner came to it when it had begun */
 };
 
 struct ncp__waiter;
@@ -1578,7 +1579,7 @@ static void uncover(struct ncp__engine *engine, struct ncp__waiter *waiter)
 /* A dial that serves nobody is taken over by the oldest it may serve. */
 static bool adopt(struct ncp__engine *engine, uint32_t index)
 {
-    const struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__waiter *waiter = engine->lines.needs_head;
 
     if (slot->dial_kind != NCP__DIAL_DEMAND ||
@@ -1589,6 +1590,7 @@ static bool adopt(struct ncp__engine *engine, uint32_t index)
             !ncp__fits(slot->protocol, slot->ip, waiter->protocol, waiter->ip))
             continue;
         cover(engine, waiter, index);
+        slot->dial_flags |= NCP__DIAL_ADOPTED;
         return true;
     }
     return false;
@@ -2119,23 +2121,31 @@ static void fail_all(struct ncp__engine *engine, int status, int64_t code,
         fail_one(engine, waiter, status, code, acts);
 }
 
-/* Who is told of a failed dial, after the policy. `owner` may be NULL. */
-static void blame(struct ncp__engine *engine, struct ncp__waiter *owner,
-                  int status, int64_t code, uint64_t now_ns,
-                  struct ncp__acts *acts)
+/* Whether the owner of a failed dial goes on waiting. One who adopted it may have
+ * come when the peer was back: it says nothing about a dial of his own. */
+static bool goes_on(const struct ncp__engine *engine, struct ncp__waiter *owner,
+                    bool adopted, uint64_t now_ns)
 {
     int policy = engine->limits.dial_policy;
 
+    return (adopted && policy == NCP_DIAL_FAIL_ONE) ||
+           retries(engine, owner, now_ns) || policy == NCP_DIAL_WAIT;
+}
+
+/* Who is told of a failed dial, after the policy. `owner` may be NULL. */
+static void blame(struct ncp__engine *engine, struct ncp__waiter *owner,
+                  bool adopted, int status, int64_t code, uint64_t now_ns,
+                  struct ncp__acts *acts)
+{
     if (owner != NULL)
         owner->dial = NCP__NO_SLOT;
-    if (owner != NULL &&
-        (retries(engine, owner, now_ns) || policy == NCP_DIAL_WAIT)) {
+    if (owner != NULL && goes_on(engine, owner, adopted, now_ns)) {
         uncover(engine, owner);
         return;
     }
     if (owner != NULL)
         fail_one(engine, owner, status, code, acts);
-    if (policy == NCP_DIAL_FAIL_ALL)
+    if (engine->limits.dial_policy == NCP_DIAL_FAIL_ALL)
         fail_all(engine, status, code, acts);
 }
 
@@ -2162,6 +2172,7 @@ static void dial_failed_locked(struct ncp__engine *engine, uint32_t index,
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__waiter *owner = slot->of.owner;
     bool told = (slot->dial_flags & NCP__DIAL_OVERDUE) != 0;
+    bool adopted = (slot->dial_flags & NCP__DIAL_ADOPTED) != 0;
     bool prewarming = slot->dial_kind == NCP__DIAL_PREWARM;
 
     unreserve(engine, index);
@@ -2175,7 +2186,7 @@ static void dial_failed_locked(struct ncp__engine *engine, uint32_t index,
     else if (status == NCP_ECANCELED && owner != NULL)
         uncover(engine, owner);
     else if (!told && status != NCP_ECANCELED)
-        blame(engine, owner, status, code, now_ns, acts);
+        blame(engine, owner, adopted, status, code, now_ns, acts);
     ncp__serve_locked(engine, now_ns, acts);
     acts->signal = true;
 }
@@ -2194,6 +2205,7 @@ static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
                     uint64_t now_ns, struct ncp__acts *acts)
 {
     struct ncp__waiter *owner = slot->of.owner;
+    bool adopted = (slot->dial_flags & NCP__DIAL_ADOPTED) != 0;
 
     slot->dial_flags |= NCP__DIAL_OVERDUE;
     slot->of.owner = NULL;
@@ -2203,7 +2215,7 @@ static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
         slot->dial_kind = NCP__DIAL_REFILL;
         prewarm_failed(engine, now_ns, acts);
     } else {
-        blame(engine, owner, NCP_EDIAL, ETIMEDOUT, now_ns, acts);
+        blame(engine, owner, adopted, NCP_EDIAL, ETIMEDOUT, now_ns, acts);
     }
 }
 
@@ -2362,6 +2374,7 @@ bool ncp__engine_dial_wanted(struct ncp__engine *engine, uint32_t index,
     bool wanted = !ncp__engine_closed(engine);
     if (wanted && slot->dial_kind == NCP__DIAL_DEMAND)
         wanted = slot->of.owner != NULL || adopt(engine, index);
+    slot->dial_flags &= (uint8_t)~NCP__DIAL_ADOPTED; /* it begins only now */
     if (!wanted && slot->dial_kind == NCP__DIAL_BOUND)
         (void)bound_failed_locked(engine, index, NCP_ECANCELED, 0, NULL, now_ns,
                                   acts);

@@ -56,7 +56,8 @@ enum {
 enum {
     NCP__DIAL_PERMIT = 1,  /* counts in max_concurrent_creates */
     NCP__DIAL_OVERDUE = 2, /* its error was delivered already */
-    NCP__SLOT_OUT = 4      /* taken away from its borrower */
+    NCP__SLOT_OUT = 4,     /* taken away from its borrower */
+    NCP__DIAL_ADOPTED = 8  /* its owner came to it when it had begun */
 };
 
 struct ncp__waiter;
