@@ -29,6 +29,7 @@ const (
 type phase struct {
 	name                       string
 	begun, ok, failed, retried atomic.Int64
+	why                        reasons
 }
 
 func (p *phase) inProgress() bool { return p.begun.Load() != p.ok.Load()+p.failed.Load() }
@@ -79,14 +80,19 @@ func (l *load) giveBack(conn *netconnpool.Connection, result outcome) {
 
 // once makes one request on one connection; reused says that this one had been
 // used before.
-func (l *load) once(payload string) (result outcome, reused bool, err error) {
+func (l *load) once(payload string, p *phase) (result outcome, reused bool,
+	err error) {
 	conn, err := l.pool.Get(context.Background())
 	if err != nil {
+		p.why.add(ofGet(err))
 		return missing, false, err
 	}
 	conn.Conn.SetDeadline(time.Now().Add(limit))
-	result = l.talk(conn.Conn, payload)
+	result, ended := l.talk(conn.Conn, payload)
 	reused = conn.GetReuseCount() > 0
+	if result != right && result != last {
+		p.why.add(ofTalk(result, reused, ended))
+	}
 	l.giveBack(conn, result)
 	return result, reused, nil
 }
@@ -95,7 +101,7 @@ func (l *load) once(payload string) (result outcome, reused bool, err error) {
 // byte is tried once more with another one.
 func (l *load) answered(payload string, p *phase) bool {
 	for attempt := 0; ; attempt++ {
-		result, reused, err := l.once(payload)
+		result, reused, err := l.once(payload, p)
 		switch {
 		case err != nil:
 			return false
@@ -176,10 +182,10 @@ func descriptors() int {
 }
 
 func (l *load) report(before int) {
-	phases := map[string]map[string]int64{}
+	phases := map[string]map[string]any{}
 	for _, p := range l.phases {
-		phases[p.name] = map[string]int64{"ok": p.ok.Load(), "failed": p.failed.Load(),
-			"retried": p.retried.Load()}
+		phases[p.name] = map[string]any{"ok": p.ok.Load(), "failed": p.failed.Load(),
+			"retried": p.retried.Load(), "why": p.why.counts}
 	}
 	json.NewEncoder(os.Stdout).Encode(map[string]any{"phases": phases,
 		"wrong": l.wrong.Load(), "counters": l.pool.Counters(),
@@ -235,7 +241,8 @@ func main() {
 	}
 	dial := dialerOf(os.Args[1], os.Args[2])
 	before := warm(dial)
-	l := &load{talk: talks[os.Args[1]], pool: newPool(dial)}
+	l := &load{talk: talks[os.Args[1]]}
+	l.pool = newPool(l.noting(dial))
 	l.beginPhase("start")
 	var all sync.WaitGroup
 	for i := 0; i < workers; i++ {

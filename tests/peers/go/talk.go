@@ -26,8 +26,12 @@ const (
 	cut             // it ended in the middle
 )
 
-// A talk is a request and its answer.
-type talk func(conn net.Conn, payload string) outcome
+func (o outcome) String() string {
+	return [...]string{"right", "last", "wrong", "missing", "cut"}[o]
+}
+
+// A talk is a request and its answer; the error is what ended the connection.
+type talk func(conn net.Conn, payload string) (outcome, error)
 
 var talks = map[string]talk{"redis": askRedis, "http": askHTTP, "tls": askLine}
 
@@ -43,61 +47,61 @@ func (a *answer) Read(into []byte) (int, error) {
 	return n, err
 }
 
-func (a *answer) ended() outcome {
+func (a *answer) ended(err error) (outcome, error) {
 	if a.any {
-		return cut
+		return cut, err
 	}
-	return missing
+	return missing, err
 }
 
 // exchange sends a request and compares the text that has to come.
-func exchange(conn net.Conn, request, wanted string) outcome {
+func exchange(conn net.Conn, request, wanted string) (outcome, error) {
 	from := &answer{conn: conn}
 	if _, err := io.WriteString(conn, request); err != nil {
-		return from.ended()
+		return from.ended(err)
 	}
 	got := make([]byte, len(wanted))
 	if _, err := io.ReadFull(from, got); err != nil {
-		return from.ended()
+		return from.ended(err)
 	}
 	if string(got) != wanted {
-		return wrong
+		return wrong, nil
 	}
-	return right
+	return right, nil
 }
 
 // askRedis stores the payload under a key of its own and asks for it, in one go.
-func askRedis(conn net.Conn, payload string) outcome {
+func askRedis(conn net.Conn, payload string) (outcome, error) {
 	bulk := fmt.Sprintf("$%d\r\n%s\r\n", len(payload), payload)
 	return exchange(conn, "*3\r\n$3\r\nSET\r\n"+bulk+bulk+"*2\r\n$3\r\nGET\r\n"+bulk,
 		"+OK\r\n"+bulk)
 }
 
-func askLine(conn net.Conn, payload string) outcome {
+func askLine(conn net.Conn, payload string) (outcome, error) {
 	return exchange(conn, payload+"\n", payload+"\n")
 }
 
-func askHTTP(conn net.Conn, payload string) outcome {
+func askHTTP(conn net.Conn, payload string) (outcome, error) {
 	from := &answer{conn: conn}
 	request := "GET /echo?text=" + payload + " HTTP/1.1\r\nHost: here\r\n\r\n"
 	if _, err := io.WriteString(conn, request); err != nil {
-		return from.ended()
+		return from.ended(err)
 	}
 	response, err := http.ReadResponse(bufio.NewReader(from), nil)
 	if err != nil {
-		return from.ended()
+		return from.ended(err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	switch {
 	case err != nil:
-		return cut
+		return cut, err
 	case response.StatusCode != http.StatusOK || string(body) != payload:
-		return wrong
+		return wrong, nil
 	case response.Close:
-		return last
+		return last, nil
 	}
-	return right
+	return right, nil
 }
 
 // dialerOf reads a target: tcp://host:port or unix:path.
