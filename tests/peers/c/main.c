@@ -25,6 +25,7 @@ enum { WORKERS = 8, CONNECTIONS = 4, PHASES = 32, NAME_SIZE = 24, LIMIT_S = 5 };
 struct phase {
     char name[NAME_SIZE];
     atomic_long begun, ok, failed, retried;
+    struct reasons why;
 };
 
 static struct {
@@ -97,10 +98,13 @@ static bool answered(const char *payload, struct phase *phase)
 {
     for (int attempt = 0; attempt < 2; attempt++) {
         ncp_event conn;
-        if (ncp_pool_borrow(load.pool, 0, 0, NCP_TIMEOUT_DEFAULT, NULL, 0,
-                            &conn) != NCP_OK)
+        int status = ncp_pool_borrow(load.pool, 0, 0, NCP_TIMEOUT_DEFAULT, NULL,
+                                     0, &conn);
+        reason_get(&phase->why, status);
+        if (status != NCP_OK)
             return false;
         enum outcome outcome = talk_once(&conn, payload);
+        reason_talk(&phase->why, outcome, conn.reused);
         give_back(&conn, outcome);
         if (outcome == REPLY_WRONG)
             atomic_fetch_add(&load.wrong, 1);
@@ -201,9 +205,12 @@ static void report_phases(void)
     printf("{\"phases\": {");
     for (int i = 1; i <= atomic_load(&load.phase); i++) {
         const struct phase *phase = &load.phases[i];
-        printf("%s\"%s\": {\"ok\": %ld, \"failed\": %ld, \"retried\": %ld}",
+        printf("%s\"%s\": {\"ok\": %ld, \"failed\": %ld, \"retried\": %ld, "
+               "\"why\": ",
                i > 1 ? ", " : "", phase->name, atomic_load(&phase->ok),
                atomic_load(&phase->failed), atomic_load(&phase->retried));
+        reasons_print(&phase->why);
+        printf("}");
     }
     printf("}, \"wrong\": %ld", atomic_load(&load.wrong));
 }

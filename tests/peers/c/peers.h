@@ -7,6 +7,7 @@
 
 #include "netconnpool.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -51,6 +52,19 @@ struct talk {
 extern const struct talk talk_redis;
 extern const struct talk talk_http;
 extern const struct talk talk_tls;
+
+enum { REASON_STATUSES = 64 };
+
+/* How often what kept a request of a phase from its answer. */
+struct reasons {
+    atomic_long of_get[REASON_STATUSES];   /* by the status, without its sign */
+    atomic_long of_talk[REPLY_CUT + 1][2]; /* by outcome and by `reused` */
+};
+
+void reason_get(struct reasons *reasons, int status);
+void reason_talk(struct reasons *reasons, enum outcome outcome, bool reused);
+/* As an object of JSON. */
+void reasons_print(const struct reasons *reasons);
 
 bool tls_configure(ncp_config *config, const char *target);
 bool tls_send(void *tls, const char *text, size_t size);

@@ -133,7 +133,7 @@ func (l *load) work(number int) {
 // ---------------------------------------------------------------------- commands
 
 func (l *load) beginPhase(name string) {
-	before, next := l.now.Load(), &phase{name: name}
+	before, next := l.now.Load(), &phase{name: name, why: noReasons()}
 	l.phases = append(l.phases, next)
 	l.now.Store(next)
 	for before != nil && before.inProgress() {

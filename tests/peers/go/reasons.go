@@ -16,12 +16,11 @@ type reasons struct {
 	counts map[string]int // guarded by mu until the load has ended
 }
 
+func noReasons() reasons { return reasons{counts: map[string]int{}} }
+
 func (r *reasons) add(reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.counts == nil {
-		r.counts = map[string]int{}
-	}
 	r.counts[reason]++
 }
 

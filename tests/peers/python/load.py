@@ -1,5 +1,6 @@
 """What the clients in Python share: what became of requests, phase by phase, and
 what is sent and expected in each protocol; see README.md of tests/peers."""
+import collections
 import dataclasses
 import enum
 import json
@@ -32,6 +33,7 @@ class Phase:
     def __init__(self, name):
         self.name = name
         self.begun = self.ok = self.failed = self.retried = 0
+        self.why = collections.Counter()  # what kept requests from their answers
 
     def in_progress(self):
         return self.begun != self.ok + self.failed
@@ -68,23 +70,40 @@ class Book:
             else:
                 phase.failed += 1
 
-    def judge(self, phase, outcome, again):
-        """True or False as the request ends, None when it is to be tried again;
-        `again` says that this is allowed."""
+    def refused(self, phase, error):
+        """There was no connection; False, as the request ends."""
+        with self._lock:
+            phase.why[f"get: {innermost(error)}"] += 1
+            return False
+
+    def judge(self, phase, ended, reused, first):
+        """True or False as the request ends, None when it is to be tried again."""
+        outcome, error = ended
         if outcome in (Outcome.RIGHT, Outcome.LAST):
             return True
+        age = "used" if reused else "new"
         with self._lock:
+            phase.why[f"{outcome.name.lower()} on a {age} connection: "
+                      f"{innermost(error)}"] += 1
             self.wrong += outcome is Outcome.WRONG
-            if outcome is not Outcome.MISSING or not again:
+            if outcome is not Outcome.MISSING or not reused or not first:
                 return False
             phase.retried += 1
             return None
 
     def report(self, stats, **rest):
         phases = {phase.name: {"ok": phase.ok, "failed": phase.failed,
-                               "retried": phase.retried} for phase in self._phases}
+                               "retried": phase.retried, "why": phase.why}
+                  for phase in self._phases}
         return json.dumps({"phases": phases, "wrong": self.wrong,
                            "counters": dataclasses.asdict(stats), **rest})
+
+
+def innermost(error):
+    """The cause of all, which names neither ports nor the state of the pool."""
+    while error is not None and error.__cause__ is not None:
+        error = error.__cause__
+    return repr(error)
 
 
 def payload(letter, worker, n):

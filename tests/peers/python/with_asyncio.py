@@ -58,11 +58,12 @@ TALKS = {"redis": lambda wire, text: exchange(wire, *load.redis_exchange(text)),
 
 
 async def ask(talk, stream, text):
+    """The outcome, and what ended the connection."""
     wire = Wire(stream)
     try:
-        return await asyncio.wait_for(talk(wire, text), LIMIT_S)
-    except (OSError, EOFError, asyncio.TimeoutError):
-        return Outcome.CUT if wire.answered else Outcome.MISSING
+        return await asyncio.wait_for(talk(wire, text), LIMIT_S), None
+    except (OSError, EOFError, asyncio.TimeoutError) as error:
+        return Outcome.CUT if wire.answered else Outcome.MISSING, error
 
 
 def tls_dialer(target):
@@ -86,22 +87,22 @@ class Load:
 
     async def _once(self, text):
         conn = await self._pool.getconn()
-        outcome = await ask(self._talk, conn.raw, text)
-        reused = conn.reuse_count > 0
+        ended = await ask(self._talk, conn.raw, text)
+        reused, right = conn.reuse_count > 0, ended[0] is Outcome.RIGHT
         try:
-            await self._pool.putconn(conn, discard=outcome is not Outcome.RIGHT)
+            await self._pool.putconn(conn, discard=not right)
         except netconnpool.CloseFailed:
-            if outcome is Outcome.RIGHT:
+            if right:
                 raise
-        return outcome, reused
+        return ended, reused
 
     async def _answered(self, text, phase):
         for attempt in range(2):
             try:
-                outcome, reused = await self._once(text)
-            except (netconnpool.ConnectFailed, netconnpool.PoolTimeout):
-                return False
-            verdict = self._book.judge(phase, outcome, reused and attempt == 0)
+                ended, reused = await self._once(text)
+            except (netconnpool.ConnectFailed, netconnpool.PoolTimeout) as error:
+                return self._book.refused(phase, error)
+            verdict = self._book.judge(phase, ended, reused, attempt == 0)
             if verdict is not None:
                 return verdict
         return False

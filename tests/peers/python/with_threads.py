@@ -59,12 +59,13 @@ TALKS = {"redis": lambda wire, text: exchange(wire, *load.redis_exchange(text)),
 
 
 def ask(talk, sock, text):
+    """The outcome, and what ended the connection."""
     wire = Wire(sock)
     try:
         sock.settimeout(LIMIT_S)
-        return talk(wire, text)
-    except (OSError, http.client.HTTPException):
-        return Outcome.CUT if wire.answered else Outcome.MISSING
+        return talk(wire, text), None
+    except (OSError, http.client.HTTPException) as error:
+        return Outcome.CUT if wire.answered else Outcome.MISSING, error
 
 
 def tls_dialer(target):
@@ -93,21 +94,22 @@ class Load:
 
     def _once(self, text):
         conn = self._pool.getconn()
-        outcome, reused = ask(self._talk, conn.raw, text), conn.reuse_count > 0
+        ended = ask(self._talk, conn.raw, text)
+        reused, right = conn.reuse_count > 0, ended[0] is Outcome.RIGHT
         try:
-            self._pool.putconn(conn, discard=outcome is not Outcome.RIGHT)
+            self._pool.putconn(conn, discard=not right)
         except netconnpool.CloseFailed:
-            if outcome is Outcome.RIGHT:
+            if right:
                 raise
-        return outcome, reused
+        return ended, reused
 
     def _answered(self, text, phase):
         for attempt in range(2):
             try:
-                outcome, reused = self._once(text)
-            except (netconnpool.ConnectFailed, netconnpool.PoolTimeout):
-                return False
-            verdict = self._book.judge(phase, outcome, reused and attempt == 0)
+                ended, reused = self._once(text)
+            except (netconnpool.ConnectFailed, netconnpool.PoolTimeout) as error:
+                return self._book.refused(phase, error)
+            verdict = self._book.judge(phase, ended, reused, attempt == 0)
             if verdict is not None:
                 return verdict
         return False
