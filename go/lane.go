@@ -39,15 +39,18 @@ type laneSlot struct {
 	gets          uint64
 	touchedNs     uint64
 	lifetimeEndNs uint64
-	idleLimitNs   uint64
-	_             int32
+	_             uint64
 	epoch         uint32
-	_, _          uint8
-	flags, where  uint8
-	next          uint32
-	_             [4]uint64
 	stamp         uint32
-	_             [7]uint32
+	next          uint32
+	flags, where  uint8
+	coldAfter     uint16
+}
+
+// A laneCold is struct ncp__lane_cold.
+type laneCold struct {
+	_           [3]uint64
+	idleLimitNs uint64
 }
 
 const (
@@ -85,10 +88,14 @@ func (l *lane) stopped(slot *laneSlot, stop uint8, nowNs uint64) bool {
 		nowNs > atomic.LoadUint64(&slot.lifetimeEndNs)
 }
 
+func (s *laneSlot) cold() *laneCold {
+	return (*laneCold)(unsafe.Add(unsafe.Pointer(s), 8*uintptr(s.coldAfter)))
+}
+
 func (s *laneSlot) rested(nowNs uint64) bool {
 	touchedNs := atomic.LoadUint64(&s.touchedNs)
 	return nowNs > touchedNs &&
-		nowNs-touchedNs > atomic.LoadUint64(&s.idleLimitNs)
+		nowNs-touchedNs > atomic.LoadUint64(&s.cold().idleLimitNs)
 }
 
 // sampled says that the time of the next get of a slot is to be taken.

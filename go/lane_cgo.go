@@ -45,6 +45,8 @@ const (
 var (
 	slotOfGo laneSlot
 	slotOfC  C.struct_ncp__lane_slot
+	coldOfGo laneCold
+	coldOfC  C.struct_ncp__lane_cold
 )
 
 // Compile-time proof that a slot is seen as C sees it.
@@ -54,13 +56,14 @@ var (
 	_ = [1]byte{}[unsafe.Offsetof(slotOfGo.gets)^unsafe.Offsetof(slotOfC.gets)]
 	_ = [1]byte{}[unsafe.Offsetof(slotOfGo.touchedNs)^unsafe.Offsetof(slotOfC.touched_ns)]
 	_ = [1]byte{}[unsafe.Offsetof(slotOfGo.lifetimeEndNs)^unsafe.Offsetof(slotOfC.lifetime_end_ns)]
-	_ = [1]byte{}[unsafe.Offsetof(slotOfGo.idleLimitNs)^unsafe.Offsetof(slotOfC.idle_limit_ns)]
 	_ = [1]byte{}[unsafe.Offsetof(slotOfGo.epoch)^unsafe.Offsetof(slotOfC.epoch)]
 	_ = [1]byte{}[unsafe.Offsetof(slotOfGo.flags)^unsafe.Offsetof(slotOfC.flags)]
 	_ = [1]byte{}[unsafe.Offsetof(slotOfGo.where)^unsafe.Offsetof(slotOfC.where)]
 	_ = [1]byte{}[unsafe.Offsetof(slotOfGo.next)^unsafe.Offsetof(slotOfC.next)]
 	_ = [1]byte{}[unsafe.Offsetof(slotOfGo.stamp)^unsafe.Offsetof(slotOfC.stamp)]
+	_ = [1]byte{}[unsafe.Offsetof(slotOfGo.coldAfter)^unsafe.Offsetof(slotOfC.cold_after)]
 	_ = [1]byte{}[unsafe.Sizeof(slotOfGo)^unsafe.Sizeof(slotOfC)]
+	_ = [1]byte{}[unsafe.Offsetof(coldOfGo.idleLimitNs)^unsafe.Offsetof(coldOfC.idle_limit_ns)]
 )
 
 // prepare asks C where the parts of a pool are. The memory is that of the pool.

@@ -265,9 +265,10 @@ uint64_t ncp__random_below(uint64_t *state, uint64_t bound);
 /*
  * Slots: where connections live.
  *
- * A slot is two cache lines: the hot one, which a get and a put touch, and the
- * cold one. Slots come in chunks of 64 with their idle mask, are made when
- * needed and freed only with the pool, so a stale lease can always be looked at.
+ * A slot is in two parts: a cache line that a get and a put touch, and a cold
+ * part, which shares lines with others because it is seldom written. Slots come in
+ * chunks of 64 with their idle mask, are made when needed and freed only with the
+ * pool, so a stale lease can always be looked at.
  *
  * Who may write what: the owner of a slot writes everything in it. There is one
  * owner at a time: who reserved it (under the engine's lock), or who won the
@@ -325,61 +326,83 @@ enum {
 
 struct ncp__waiter;
 
+/* What a get or a put writes, or reads each time. */
 struct ncp__slot {
-    /* hot */
     _Atomic uint64_t word;       /* generation << 4 | state */
     uint64_t handle;             /* the user's */
     _Atomic uint64_t gets;       /* fast gets, ever; written by the owner */
     _Atomic uint64_t touched_ns; /* last borrow or return, coarse */
     _Atomic uint64_t lifetime_end_ns; /* NCP__NEVER for none */
-    _Atomic uint64_t idle_limit_ns;   /* NCP__NEVER for none */
-    int32_t fd;
+    union {
+        struct ncp__waiter *owner; /* CREATING: whose dial it is, or NULL */
+        uint64_t tag;              /* of the lease, with FLAG_TAGGED */
+    } of;
     _Atomic uint32_t epoch; /* flush generation it belongs to */
-    uint8_t protocol;
-    uint8_t ip;
+    _Atomic uint32_t stamp; /* order of returns; lock store: the one before */
+    _Atomic uint32_t next;  /* idle: the one to take after this one */
     _Atomic uint8_t flags;
     _Atomic uint8_t
-        where; /* its bucket; lock store: whether it is in the list */
-    _Atomic uint32_t next; /* idle: the one to take after this one */
-    /* cold */
+        where;           /* its bucket; lock store: whether it is in the list */
+    uint16_t cold_after; /* where its cold part is: ncp__cold */
+} __attribute__((aligned(NCP__CACHE_LINE)));
+
+_Static_assert(sizeof(struct ncp__slot) == NCP__CACHE_LINE,
+               "a slot is a cache line");
+
+/* What is written when a connection comes, is checked, handed over or goes. */
+struct ncp__cold {
     uint64_t id;
     uint64_t created_ns;
     union {
         uint64_t checked_ns; /* last check; CHECKING: when it began; 0 never */
         uint64_t due_ns;     /* CREATING: when connection_timeout ends */
     };
-    union {
-        struct ncp__waiter *owner; /* CREATING: whose dial it is, or NULL */
-        uint64_t tag;              /* of the lease, with FLAG_TAGGED */
-    } of;
-    _Atomic uint32_t stamp; /* order of returns; lock store: the one before */
-    uint32_t gets_base;     /* gets when the connection joined, truncated */
+    _Atomic uint64_t idle_limit_ns; /* NCP__NEVER for none */
+    int32_t fd;
+    uint32_t gets_base; /* gets when the connection joined, truncated */
     union {
         uint32_t slow_gets;  /* gets of this connection by hand-over */
         uint32_t dials_next; /* CREATING: list of dials in progress */
     };
-    uint32_t link;      /* list of its state: free, dials, jobs, closes */
+    uint32_t link; /* list of its state: free, dials, jobs, closes */
+    uint8_t protocol;
+    uint8_t ip;
     uint8_t dial_kind;  /* CREATING: enum ncp__dial_kind */
     uint8_t reason;     /* CLOSING: enum ncp_reason */
     uint8_t work;       /* pull: queued work, enum ncp_event_type; or 0 */
-    uint8_t dial_flags; /* CREATING: NCP__DIAL_* below */
-} __attribute__((aligned(NCP__CACHE_LINE)));
+    uint8_t dial_flags; /* CREATING: NCP__DIAL_* above */
+};
 
-_Static_assert(sizeof(struct ncp__slot) == 2 * NCP__CACHE_LINE,
-               "a slot is two cache lines");
-
-/* What the idle store needs, one line for 64 slots. All of it is hints until the
- * slot is owned. */
+/* A chunk is 121 bytes a slot, so that with its place in the heap and in the table
+ * a connection takes less than two cache lines. */
 struct ncp__chunk {
-    struct ncp__slot slots[NCP__CHUNK_SLOTS]; /* each in a pair of lines */
-    _Atomic uint64_t idle; /* may be idle; clear: is not, or soon set */
-    _Atomic uint64_t open; /* has a connection that counts */
+    struct ncp__slot slots[NCP__CHUNK_SLOTS];
+    struct ncp__cold cold[NCP__CHUNK_SLOTS];
+    /* What the idle store needs, one line for 64 slots. All of it is hints until
+     * the slot is owned. */
+    _Atomic uint64_t idle __attribute__((aligned(
+        NCP__CACHE_LINE))); /* may be idle; clear: is not, or soon set */
+    _Atomic uint64_t open;  /* has a connection that counts */
     _Atomic uint64_t tcp;
     _Atomic uint64_t udp;
     _Atomic uint64_t ipv4;
     _Atomic uint64_t ipv6;
-    uint64_t pad[2];
-} __attribute__((aligned(NCP__CACHE_LINE)));
+};
+
+_Static_assert(sizeof(struct ncp__chunk) == 121 * NCP__CHUNK_SLOTS,
+               "a chunk is as small as it says");
+
+/* A slot as it was, for somebody who may look when it is another's already. */
+struct ncp__slot_copy {
+    struct ncp__slot slot;
+    struct ncp__cold cold;
+};
+
+static inline struct ncp__cold *ncp__cold(const struct ncp__slot *slot)
+{
+    return (struct ncp__cold *)((uintptr_t)slot +
+                                slot->cold_after * sizeof(uint64_t));
+}
 
 struct ncp__slots {
     _Atomic uint32_t chunks;             /* how many exist */
@@ -467,7 +490,7 @@ void ncp__slots_release(struct ncp__slots *slots, uint32_t index);
 
 /* What there is to know of the connection in a slot, for somebody who looks at it
  * when the slot may be another's already. */
-void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot);
+void ncp__slot_view(struct ncp__slot_copy *view, const struct ncp__slot *slot);
 
 #endif
 
@@ -1495,11 +1518,11 @@ static void retry_at(struct ncp__engine *engine, uint64_t at_ns,
 static void append_dial(struct ncp__engine *engine, uint32_t index,
                         struct ncp__acts *acts)
 {
-    ncp__engine_slot(engine, index)->link = NCP__NO_SLOT;
+    ncp__cold(ncp__engine_slot(engine, index))->link = NCP__NO_SLOT;
     if (acts->dial_head == NCP__NO_SLOT)
         acts->dial_head = index;
     else
-        ncp__engine_slot(engine, acts->dial_tail)->link = index;
+        ncp__cold(ncp__engine_slot(engine, acts->dial_tail))->link = index;
     acts->dial_tail = index;
 }
 
@@ -1513,24 +1536,24 @@ static uint32_t reserve(struct ncp__engine *engine, enum ncp__dial_kind kind,
     if (index == NCP__NO_SLOT)
         return index;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    slot->dial_kind = (uint8_t)kind;
-    slot->dial_flags = NCP__DIAL_PERMIT;
-    slot->protocol = (uint8_t)protocol;
-    slot->ip = (uint8_t)ip;
-    slot->fd = -1;
+    ncp__cold(slot)->dial_kind = (uint8_t)kind;
+    ncp__cold(slot)->dial_flags = NCP__DIAL_PERMIT;
+    ncp__cold(slot)->protocol = (uint8_t)protocol;
+    ncp__cold(slot)->ip = (uint8_t)ip;
+    ncp__cold(slot)->fd = -1;
     slot->handle = 0;
-    slot->id = 0;
-    slot->created_ns = now_ns;
-    slot->due_ns = engine->limits.server ? NCP__NEVER : due_ns;
+    ncp__cold(slot)->id = 0;
+    ncp__cold(slot)->created_ns = now_ns;
+    ncp__cold(slot)->due_ns = engine->limits.server ? NCP__NEVER : due_ns;
     slot->of.owner = NULL;
-    slot->work = 0;
+    ncp__cold(slot)->work = 0;
     atomic_store_explicit(
         &slot->epoch,
         atomic_load_explicit(&engine->epoch, memory_order_relaxed),
         memory_order_relaxed);
     atomic_store_explicit(&slot->flags, 0, memory_order_relaxed);
     ncp__pace_begun(&engine->pace, now_ns);
-    slot->dials_next = engine->dials;
+    ncp__cold(slot)->dials_next = engine->dials;
     engine->dials = index;
     engine->dialing++;
     engine->creating++;
@@ -1539,9 +1562,9 @@ static uint32_t reserve(struct ncp__engine *engine, enum ncp__dial_kind kind,
 
 static void release_permit(struct ncp__engine *engine, struct ncp__slot *slot)
 {
-    if ((slot->dial_flags & NCP__DIAL_PERMIT) == 0)
+    if ((ncp__cold(slot)->dial_flags & NCP__DIAL_PERMIT) == 0)
         return;
-    slot->dial_flags &= (uint8_t)~NCP__DIAL_PERMIT;
+    ncp__cold(slot)->dial_flags &= (uint8_t)~NCP__DIAL_PERMIT;
     engine->creating--;
 }
 
@@ -1552,9 +1575,9 @@ static void unreserve(struct ncp__engine *engine, uint32_t index)
     uint32_t *at = &engine->dials;
 
     while (*at != index)
-        at = &ncp__engine_slot(engine, *at)->dials_next;
-    *at = slot->dials_next;
-    slot->dials_next = NCP__NO_SLOT;
+        at = &ncp__cold(ncp__engine_slot(engine, *at))->dials_next;
+    *at = ncp__cold(slot)->dials_next;
+    ncp__cold(slot)->dials_next = NCP__NO_SLOT;
     release_permit(engine, slot);
     engine->dialing--;
 }
@@ -1582,15 +1605,16 @@ static bool adopt(struct ncp__engine *engine, uint32_t index)
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__waiter *waiter = engine->lines.needs_head;
 
-    if (slot->dial_kind != NCP__DIAL_DEMAND ||
-        (slot->dial_flags & NCP__DIAL_OVERDUE) != 0)
+    if (ncp__cold(slot)->dial_kind != NCP__DIAL_DEMAND ||
+        (ncp__cold(slot)->dial_flags & NCP__DIAL_OVERDUE) != 0)
         return false;
     for (; waiter != NULL; waiter = waiter->needs_next) {
         if (waiter->dials_itself ||
-            !ncp__fits(slot->protocol, slot->ip, waiter->protocol, waiter->ip))
+            !ncp__fits(ncp__cold(slot)->protocol, ncp__cold(slot)->ip,
+                       waiter->protocol, waiter->ip))
             continue;
         cover(engine, waiter, index);
-        slot->dial_flags |= NCP__DIAL_ADOPTED;
+        ncp__cold(slot)->dial_flags |= NCP__DIAL_ADOPTED;
         return true;
     }
     return false;
@@ -1657,9 +1681,9 @@ bool ncp__passes_over_locked(const struct ncp__engine *engine,
 {
     struct ncp__waiter *older = engine->lines.needs_head;
 
-    if (NCP__LIKELY(
-            older == NULL || older->sequence >= waiter->sequence ||
-            ncp__fits(slot->protocol, slot->ip, older->protocol, older->ip)) ||
+    if (NCP__LIKELY(older == NULL || older->sequence >= waiter->sequence ||
+                    ncp__fits(ncp__cold(slot)->protocol, ncp__cold(slot)->ip,
+                              older->protocol, older->ip)) ||
         ncp__has_room_locked(engine) || !could_dial(engine, now_ns))
         return false;
     /* A dial costs more than a hand-over: not for everybody, and not at once. */
@@ -1761,7 +1785,7 @@ static void give_reservation(struct ncp__engine *engine,
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
 
     ncp__leave_line_locked(engine, waiter, acts);
-    slot->dial_kind = NCP__DIAL_BOUND;
+    ncp__cold(slot)->dial_kind = NCP__DIAL_BOUND;
     slot->of.owner = waiter;
     waiter->status = NCP_OK;
     waiter->outcome = NCP_EVENT_DIAL;
@@ -1890,16 +1914,18 @@ void ncp__dialed_locked(struct ncp__engine *engine, struct ncp__slot *slot,
     static _Atomic uint64_t ids; /* process-wide, from 1 */
 
     slot->handle = made->handle;
-    slot->fd = made->fd;
-    slot->protocol = (uint8_t)made->protocol;
-    slot->ip = (uint8_t)made->ip;
-    if (slot->id == 0)
-        slot->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
-    if ((slot->dial_flags & NCP__DIAL_PERMIT) != 0)
-        ncp__pace_dialed(&engine->pace, now_ns > slot->created_ns
-                                            ? now_ns - slot->created_ns
-                                            : 0);
-    slot->created_ns = now_ns;
+    ncp__cold(slot)->fd = made->fd;
+    ncp__cold(slot)->protocol = (uint8_t)made->protocol;
+    ncp__cold(slot)->ip = (uint8_t)made->ip;
+    if (ncp__cold(slot)->id == 0)
+        ncp__cold(slot)->id =
+            atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
+    if ((ncp__cold(slot)->dial_flags & NCP__DIAL_PERMIT) != 0)
+        ncp__pace_dialed(&engine->pace,
+                         now_ns > ncp__cold(slot)->created_ns
+                             ? now_ns - ncp__cold(slot)->created_ns
+                             : 0);
+    ncp__cold(slot)->created_ns = now_ns;
     uint8_t flags = made->nonblocking ? NCP__FLAG_NONBLOCKING : 0;
     flags |= made->datagram ? NCP__FLAG_DATAGRAM : 0;
     atomic_store_explicit(&slot->flags, flags, memory_order_relaxed);
@@ -1937,9 +1963,10 @@ static void begin_life(struct ncp__engine *engine, struct ncp__slot *slot,
     if (limits->idle_timeout_ns != 0)
         idle_ns = shortened(engine, limits->idle_timeout_ns);
     atomic_store_explicit(&slot->lifetime_end_ns, end_ns, memory_order_relaxed);
-    atomic_store_explicit(&slot->idle_limit_ns, idle_ns, memory_order_relaxed);
-    slot->created_ns = now_ns;
-    slot->checked_ns = 0;
+    atomic_store_explicit(&ncp__cold(slot)->idle_limit_ns, idle_ns,
+                          memory_order_relaxed);
+    ncp__cold(slot)->created_ns = now_ns;
+    ncp__cold(slot)->checked_ns = 0;
 }
 
 /* The connection counts from now on. */
@@ -1951,8 +1978,8 @@ static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
 
     begin_life(engine, slot, now_ns);
     atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
-    slot->slow_gets = 0;
-    slot->gets_base = (uint32_t)gets;
+    ncp__cold(slot)->slow_gets = 0;
+    ncp__cold(slot)->gets_base = (uint32_t)gets;
     slot->of.tag = 0;
     /* A reservation is no lease: its generation ends here. */
     uint64_t generation = ncp__next_generation(ncp__word_generation(word));
@@ -1960,8 +1987,8 @@ static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
                           memory_order_release);
     engine->open++;
     engine->tally.created++;
-    engine->tally.current_by_protocol[slot->protocol]++;
-    engine->tally.current_by_ip[slot->ip]++;
+    engine->tally.current_by_protocol[ncp__cold(slot)->protocol]++;
+    engine->tally.current_by_ip[ncp__cold(slot)->ip]++;
     ncp__idle_join(&engine->idle, index);
     if (!ncp__idle_one_kind(&engine->idle))
         ncp__forget_told_locked(engine, NCP__GATE_TOLD);
@@ -2001,8 +2028,8 @@ static void place(struct ncp__engine *engine, uint32_t index, uint64_t now_ns,
     else if (ncp__over_by_locked(engine) != 0)
         reason = NCP_REASON_SHRUNK;
     else if ((gate & NCP__GATE_SUSPENDED) == 0)
-        waiter =
-            ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
+        waiter = ncp__lines_oldest_for(
+            &engine->lines, ncp__cold(slot)->protocol, ncp__cold(slot)->ip);
     if (waiter != NULL) {
         ncp__give_locked(engine, waiter, index, true, now_ns, acts);
         return;
@@ -2050,9 +2077,9 @@ static void connected_locked(struct ncp__engine *engine, uint32_t index,
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__waiter *owner = slot->of.owner;
-    int protocol = slot->protocol, ip = slot->ip, status;
+    int protocol = ncp__cold(slot)->protocol, ip = ncp__cold(slot)->ip, status;
 
-    if (slot->dial_kind == NCP__DIAL_PREWARM)
+    if (ncp__cold(slot)->dial_kind == NCP__DIAL_PREWARM)
         prewarm_connected(engine, acts);
     if (owner != NULL)
         uncover(engine, owner); /* first: it may take over another's dial */
@@ -2171,9 +2198,9 @@ static void dial_failed_locked(struct ncp__engine *engine, uint32_t index,
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__waiter *owner = slot->of.owner;
-    bool told = (slot->dial_flags & NCP__DIAL_OVERDUE) != 0;
-    bool adopted = (slot->dial_flags & NCP__DIAL_ADOPTED) != 0;
-    bool prewarming = slot->dial_kind == NCP__DIAL_PREWARM;
+    bool told = (ncp__cold(slot)->dial_flags & NCP__DIAL_OVERDUE) != 0;
+    bool adopted = (ncp__cold(slot)->dial_flags & NCP__DIAL_ADOPTED) != 0;
+    bool prewarming = ncp__cold(slot)->dial_kind == NCP__DIAL_PREWARM;
 
     unreserve(engine, index);
     ncp__slots_release(&engine->slots, index);
@@ -2205,14 +2232,14 @@ static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
                     uint64_t now_ns, struct ncp__acts *acts)
 {
     struct ncp__waiter *owner = slot->of.owner;
-    bool adopted = (slot->dial_flags & NCP__DIAL_ADOPTED) != 0;
+    bool adopted = (ncp__cold(slot)->dial_flags & NCP__DIAL_ADOPTED) != 0;
 
-    slot->dial_flags |= NCP__DIAL_OVERDUE;
+    ncp__cold(slot)->dial_flags |= NCP__DIAL_OVERDUE;
     slot->of.owner = NULL;
     note_error(engine, ETIMEDOUT, "the dial exceeded connection_timeout",
                now_ns);
-    if (slot->dial_kind == NCP__DIAL_PREWARM) {
-        slot->dial_kind = NCP__DIAL_REFILL;
+    if (ncp__cold(slot)->dial_kind == NCP__DIAL_PREWARM) {
+        ncp__cold(slot)->dial_kind = NCP__DIAL_REFILL;
         prewarm_failed(engine, now_ns, acts);
     } else {
         blame(engine, owner, adopted, NCP_EDIAL, ETIMEDOUT, now_ns, acts);
@@ -2222,8 +2249,9 @@ static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
 /* A dial whose error is still to be delivered when it takes too long. */
 static bool can_be_overdue(const struct ncp__slot *slot)
 {
-    return slot->dial_kind != NCP__DIAL_BOUND && slot->id == 0 &&
-           (slot->dial_flags & NCP__DIAL_OVERDUE) == 0;
+    return ncp__cold(slot)->dial_kind != NCP__DIAL_BOUND &&
+           ncp__cold(slot)->id == 0 &&
+           (ncp__cold(slot)->dial_flags & NCP__DIAL_OVERDUE) == 0;
 }
 
 void ncp__engine_overdue_dials(struct ncp__engine *engine, uint64_t now_ns,
@@ -2231,9 +2259,9 @@ void ncp__engine_overdue_dials(struct ncp__engine *engine, uint64_t now_ns,
 {
     ncp__engine_lock(engine);
     for (uint32_t i = engine->dials; i != NCP__NO_SLOT;
-         i = ncp__engine_slot(engine, i)->dials_next) {
+         i = ncp__cold(ncp__engine_slot(engine, i))->dials_next) {
         struct ncp__slot *slot = ncp__engine_slot(engine, i);
-        if (can_be_overdue(slot) && now_ns >= slot->due_ns)
+        if (can_be_overdue(slot) && now_ns >= ncp__cold(slot)->due_ns)
             overdue(engine, slot, now_ns, acts);
     }
     ncp__serve_locked(engine, now_ns, acts);
@@ -2245,10 +2273,10 @@ uint64_t ncp__engine_next_dial_due(struct ncp__engine *engine)
     ncp__engine_lock(engine);
     uint64_t next_ns = engine->retry_ns;
     for (uint32_t i = engine->dials; i != NCP__NO_SLOT;
-         i = ncp__engine_slot(engine, i)->dials_next) {
+         i = ncp__cold(ncp__engine_slot(engine, i))->dials_next) {
         const struct ncp__slot *slot = ncp__engine_slot(engine, i);
-        if (can_be_overdue(slot) && slot->due_ns < next_ns)
-            next_ns = slot->due_ns;
+        if (can_be_overdue(slot) && ncp__cold(slot)->due_ns < next_ns)
+            next_ns = ncp__cold(slot)->due_ns;
     }
     ncp__engine_unlock(engine);
     return next_ns;
@@ -2280,7 +2308,7 @@ static bool bound_connected_locked(struct ncp__engine *engine, uint32_t index,
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__waiter *owner = slot->of.owner;
     uint32_t epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed);
-    int protocol = slot->protocol, ip = slot->ip, status;
+    int protocol = ncp__cold(slot)->protocol, ip = ncp__cold(slot)->ip, status;
     bool flushed =
         epoch != atomic_load_explicit(&engine->epoch, memory_order_relaxed);
 
@@ -2372,10 +2400,11 @@ bool ncp__engine_dial_wanted(struct ncp__engine *engine, uint32_t index,
     ncp__engine_lock(engine);
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     bool wanted = !ncp__engine_closed(engine);
-    if (wanted && slot->dial_kind == NCP__DIAL_DEMAND)
+    if (wanted && ncp__cold(slot)->dial_kind == NCP__DIAL_DEMAND)
         wanted = slot->of.owner != NULL || adopt(engine, index);
-    slot->dial_flags &= (uint8_t)~NCP__DIAL_ADOPTED; /* it begins only now */
-    if (!wanted && slot->dial_kind == NCP__DIAL_BOUND)
+    ncp__cold(slot)->dial_flags &=
+        (uint8_t)~NCP__DIAL_ADOPTED; /* it begins only now */
+    if (!wanted && ncp__cold(slot)->dial_kind == NCP__DIAL_BOUND)
         (void)bound_failed_locked(engine, index, NCP_ECANCELED, 0, NULL, now_ns,
                                   acts);
     else if (!wanted)
@@ -2394,18 +2423,18 @@ void ncp__engine_renew(struct ncp__engine *engine, uint32_t index,
 
     ncp__engine_lock(engine);
     ncp__idle_leave(&engine->idle, index);
-    tally->current_by_protocol[slot->protocol]--;
-    tally->current_by_ip[slot->ip]--;
+    tally->current_by_protocol[ncp__cold(slot)->protocol]--;
+    tally->current_by_ip[ncp__cold(slot)->ip]--;
     slot->handle = made->handle;
-    slot->fd = made->fd;
-    slot->protocol = (uint8_t)made->protocol;
-    slot->ip = (uint8_t)made->ip;
+    ncp__cold(slot)->fd = made->fd;
+    ncp__cold(slot)->protocol = (uint8_t)made->protocol;
+    ncp__cold(slot)->ip = (uint8_t)made->ip;
     if (!made->datagram)
         atomic_fetch_and_explicit(&slot->flags, (uint8_t)~NCP__FLAG_DATAGRAM,
                                   memory_order_relaxed);
     begin_life(engine, slot, now_ns);
-    tally->current_by_protocol[slot->protocol]++;
-    tally->current_by_ip[slot->ip]++;
+    tally->current_by_protocol[ncp__cold(slot)->protocol]++;
+    tally->current_by_ip[ncp__cold(slot)->ip]++;
     ncp__idle_join(&engine->idle, index);
     ncp__engine_unlock(engine);
 }
@@ -2454,7 +2483,8 @@ static inline bool ncp__fast_rested(const struct ncp__slot *slot,
 
     return now_ns > touched &&
            now_ns - touched >
-               atomic_load_explicit(&slot->idle_limit_ns, memory_order_relaxed);
+               atomic_load_explicit(&ncp__cold(slot)->idle_limit_ns,
+                                    memory_order_relaxed);
 }
 
 /* Whether the gate lets a get through. */
@@ -2729,7 +2759,8 @@ static void wake_oldest(struct ncp__engine *engine, struct ncp__waiter *waiter,
         ncp__waiter_poke(waiter);
     /* With several kinds the next return may be for another one. */
     if (ncp__idle_one_kind(&engine->idle) &&
-        ncp__lines_all_fit(&engine->lines, slot->protocol, slot->ip))
+        ncp__lines_all_fit(&engine->lines, ncp__cold(slot)->protocol,
+                           ncp__cold(slot)->ip))
         atomic_fetch_or_explicit(&engine->gate, NCP__GATE_TOLD,
                                  memory_order_relaxed);
 }
@@ -2768,8 +2799,8 @@ static void offer_locked(struct ncp__engine *engine, uint32_t index,
     int reason = refusal__engine_engine(engine);
 
     if ((gate & NCP__GATE_SUSPENDED) == 0)
-        waiter =
-            ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
+        waiter = ncp__lines_oldest_for(
+            &engine->lines, ncp__cold(slot)->protocol, ncp__cold(slot)->ip);
     if (reason == NCP_REASON_POOL_CLOSED || reason == NCP_REASON_SHRUNK ||
         (reason == NCP_REASON_IDLE_FULL && waiter == NULL)) {
         ncp__begin_close_locked(engine, index, reason, now_ns, acts);
@@ -3176,20 +3207,20 @@ void ncp__idle_join(struct ncp__idle *idle, uint32_t index)
     struct ncp__chunk *chunk = ncp__chunk_of(idle->slots, index);
     struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
     uint64_t bit = ncp__bit_of(index);
-    uint32_t bucket = bucket_of__engine_idle(slot->protocol, slot->ip);
+    uint32_t bucket = bucket_of__engine_idle(ncp__cold(slot)->protocol, ncp__cold(slot)->ip);
 
     if (!is_list(idle))
         atomic_store_explicit(&slot->where, (uint8_t)bucket,
                               memory_order_relaxed);
 
     set_bit(&chunk->open, bit);
-    if (slot->protocol == NCP_PROTOCOL_TCP)
+    if (ncp__cold(slot)->protocol == NCP_PROTOCOL_TCP)
         set_bit(&chunk->tcp, bit);
-    if (slot->protocol == NCP_PROTOCOL_UDP)
+    if (ncp__cold(slot)->protocol == NCP_PROTOCOL_UDP)
         set_bit(&chunk->udp, bit);
-    if (slot->ip == NCP_IP_V4)
+    if (ncp__cold(slot)->ip == NCP_IP_V4)
         set_bit(&chunk->ipv4, bit);
-    if (slot->ip == NCP_IP_V6)
+    if (ncp__cold(slot)->ip == NCP_IP_V6)
         set_bit(&chunk->ipv6, bit);
     atomic_fetch_or_explicit(&idle->kinds, UINT32_C(1) << bucket,
                              memory_order_relaxed);
@@ -3471,7 +3502,8 @@ static bool slot_fits(const struct ncp__idle *idle, uint32_t index,
 {
     const struct ncp__slot *slot = slot_at__engine_idle_list(idle, index);
 
-    return ncp__fits(slot->protocol, slot->ip, want_protocol, want_ip);
+    return ncp__fits(ncp__cold(slot)->protocol, ncp__cold(slot)->ip,
+                     want_protocol, want_ip);
 }
 
 /* The first idle one that fits, from the head on, or NCP__NO_SLOT. */
@@ -3493,8 +3525,8 @@ static uint32_t first_of(const struct ncp__idle *idle,
 
     while (index != NCP__NO_SLOT &&
            (!is_idle(idle, index) ||
-            slot_at__engine_idle_list(idle, index)->protocol != bucket->protocol ||
-            slot_at__engine_idle_list(idle, index)->ip != bucket->ip))
+            ncp__cold(slot_at__engine_idle_list(idle, index))->protocol != bucket->protocol ||
+            ncp__cold(slot_at__engine_idle_list(idle, index))->ip != bucket->ip))
         index = get_number(&slot_at__engine_idle_list(idle, index)->next);
     return index;
 }
@@ -4126,10 +4158,11 @@ static void account_left(struct ncp__engine *engine, uint32_t index,
     ncp__idle_leave(&engine->idle, index);
     engine->open--;
     tally->closed++;
-    tally->current_by_protocol[slot->protocol]--;
-    tally->current_by_ip[slot->ip]--;
-    tally->lifetime_ns +=
-        now_ns > slot->created_ns ? now_ns - slot->created_ns : 0;
+    tally->current_by_protocol[ncp__cold(slot)->protocol]--;
+    tally->current_by_ip[ncp__cold(slot)->ip]--;
+    tally->lifetime_ns += now_ns > ncp__cold(slot)->created_ns
+                              ? now_ns - ncp__cold(slot)->created_ns
+                              : 0;
     if ((atomic_load_explicit(&engine->gate, memory_order_relaxed) &
          NCP__GATE_OVER) != 0)
         update_over(engine);
@@ -4142,8 +4175,8 @@ void ncp__begin_close_locked(struct ncp__engine *engine, uint32_t index,
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
 
     set_state__engine_leave(slot, NCP__CLOSING);
-    slot->reason = (uint8_t)reason;
-    slot->link = acts->close_head;
+    ncp__cold(slot)->reason = (uint8_t)reason;
+    ncp__cold(slot)->link = acts->close_head;
     acts->close_head = index;
     account_left(engine, index, now_ns);
     if (engine->limits.close_first)
@@ -4166,7 +4199,7 @@ void ncp__engine_closed_some(struct ncp__engine *engine, uint32_t head,
 {
     ncp__engine_lock(engine);
     while (head != NCP__NO_SLOT) {
-        uint32_t next = ncp__engine_slot(engine, head)->link;
+        uint32_t next = ncp__cold(ncp__engine_slot(engine, head))->link;
         if (engine->limits.close_first)
             engine->closing--;
         ncp__slots_release(&engine->slots, head);
@@ -4181,7 +4214,7 @@ void ncp__engine_closed_some(struct ncp__engine *engine, uint32_t head,
 void ncp__engine_closed_one(struct ncp__engine *engine, uint32_t index,
                             uint64_t now_ns, struct ncp__acts *acts)
 {
-    ncp__engine_slot(engine, index)->link = NCP__NO_SLOT;
+    ncp__cold(ncp__engine_slot(engine, index))->link = NCP__NO_SLOT;
     ncp__engine_closed_some(engine, index, now_ns, acts);
 }
 
@@ -4211,7 +4244,7 @@ bool ncp__take_away_locked(struct ncp__engine *engine, uint32_t index,
             memory_order_acq_rel, memory_order_relaxed))
         return false;
     account_left(engine, index, now_ns);
-    slot->dial_flags |= NCP__SLOT_OUT;
+    ncp__cold(slot)->dial_flags |= NCP__SLOT_OUT;
     engine->out++;
     engine->tally.evicted += state == NCP__EVICTED;
     ncp__serve_locked(engine, now_ns, acts);
@@ -4297,7 +4330,7 @@ void ncp__engine_count_leak(struct ncp__engine *engine)
 void ncp__begin_check_locked(struct ncp__engine *engine, uint32_t index,
                              uint64_t now_ns)
 {
-    ncp__engine_slot(engine, index)->checked_ns = now_ns;
+    ncp__cold(ncp__engine_slot(engine, index))->checked_ns = now_ns;
     ncp__idle_begin_check(&engine->idle, index);
 }
 
@@ -4325,7 +4358,7 @@ static void end_check(struct ncp__engine *engine, uint32_t index, bool healthy,
     int reason = healthy ? ncp__engine_expired(engine, slot, now_ns, false)
                          : NCP_REASON_UNHEALTHY;
 
-    slot->checked_ns = now_ns;
+    ncp__cold(slot)->checked_ns = now_ns;
     ncp__idle_end_check(&engine->idle);
     if (reason == NCP_REASON_NONE && !ncp__engine_closed(engine)) {
         ncp__idle_unclaim(&engine->idle, index);
@@ -4548,7 +4581,8 @@ static void forget_chunk(struct ncp__engine *engine, uint32_t chunk_index,
         uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
         enum ncp__state state = ncp__word_state(word);
 
-        if (state != NCP__FREE && (state != NCP__CREATING || slot->id != 0))
+        if (state != NCP__FREE &&
+            (state != NCP__CREATING || ncp__cold(slot)->id != 0))
             drop(context, slot);
         ncp__slots_release(&engine->slots, chunk_index * NCP__CHUNK_SLOTS + i);
     }
@@ -4706,7 +4740,7 @@ void ncp__give_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
 
     ncp__leave_line_locked(engine, waiter, acts);
     if (!fresh) {
-        slot->slow_gets++;
+        ncp__cold(slot)->slow_gets++;
         ncp__pace_served(&engine->pace);
     }
     atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
@@ -4761,8 +4795,8 @@ static bool serve_one_locked(struct ncp__engine *engine, uint64_t now_ns,
             continue;
         }
         const struct ncp__slot *slot = ncp__engine_slot(engine, index);
-        waiter =
-            ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
+        waiter = ncp__lines_oldest_for(
+            &engine->lines, ncp__cold(slot)->protocol, ncp__cold(slot)->ip);
         ncp__give_locked(engine, waiter, index, false, now_ns, acts);
         return true;
     }
@@ -4874,8 +4908,8 @@ int ncp__try_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
         if (index == NCP__NO_SLOT)
             break;
         const struct ncp__slot *slot = ncp__engine_slot(engine, index);
-        struct ncp__waiter *older =
-            ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
+        struct ncp__waiter *older = ncp__lines_oldest_for(
+            &engine->lines, ncp__cold(slot)->protocol, ncp__cold(slot)->ip);
         if (older != NULL) {
             ncp__give_locked(engine, older, index, false, now_ns, acts);
             continue;
@@ -5238,12 +5272,45 @@ static uint64_t first_generation(void)
 
 static void append_free(struct ncp__slots *slots, uint32_t index)
 {
-    ncp__slot_at(slots, index)->link = NCP__NO_SLOT;
+    ncp__cold(ncp__slot_at(slots, index))->link = NCP__NO_SLOT;
     if (slots->free_head == NCP__NO_SLOT)
         slots->free_head = index;
     else
-        ncp__slot_at(slots, slots->free_tail)->link = index;
+        ncp__cold(ncp__slot_at(slots, slots->free_tail))->link = index;
     slots->free_tail = index;
+}
+
+static uint16_t words_between(const struct ncp__slot *slot,
+                              const struct ncp__cold *cold)
+{
+    return (uint16_t)(((uintptr_t)cold - (uintptr_t)slot) / sizeof(uint64_t));
+}
+
+static struct ncp__chunk *make_chunk(void)
+{
+    struct ncp__chunk *chunk =
+        ncp__alloc_aligned(sizeof(*chunk), NCP__LINE_PAIR);
+
+    if (chunk == NULL)
+        return NULL;
+    for (int i = 0; i < NCP__CHUNK_SLOTS; i++) {
+        struct ncp__slot *slot = &chunk->slots[i];
+        slot->cold_after = words_between(slot, &chunk->cold[i]);
+        atomic_init(&slot->word, ncp__word(first_generation(), NCP__FREE));
+    }
+    return chunk;
+}
+
+/* Every other one first: processors fetch lines by twos, and so the connections of
+ * a small pool have pairs to themselves. */
+static void free_chunk(struct ncp__slots *slots, uint32_t chunk)
+{
+    uint32_t base = chunk * NCP__CHUNK_SLOTS;
+
+    for (uint32_t i = 0; i < NCP__CHUNK_SLOTS; i += 2)
+        append_free(slots, base + i);
+    for (uint32_t i = 1; i < NCP__CHUNK_SLOTS; i += 2)
+        append_free(slots, base + i);
 }
 
 static bool grow__engine_slot(struct ncp__slots *slots)
@@ -5254,17 +5321,12 @@ static bool grow__engine_slot(struct ncp__slots *slots)
         return false;
     if (count == slots->room && !widen_table(slots))
         return false;
-    struct ncp__chunk *chunk =
-        ncp__alloc_aligned(sizeof(*chunk), NCP__LINE_PAIR);
+    struct ncp__chunk *chunk = make_chunk();
     if (chunk == NULL)
         return false;
-    for (int i = 0; i < NCP__CHUNK_SLOTS; i++)
-        atomic_init(&chunk->slots[i].word,
-                    ncp__word(first_generation(), NCP__FREE));
     atomic_load_explicit(&slots->table, memory_order_relaxed)[count] = chunk;
     atomic_store_explicit(&slots->chunks, count + 1, memory_order_release);
-    for (uint32_t i = 0; i < NCP__CHUNK_SLOTS; i++)
-        append_free(slots, count * NCP__CHUNK_SLOTS + i);
+    free_chunk(slots, count);
     return true;
 }
 
@@ -5277,8 +5339,8 @@ uint32_t ncp__slots_reserve(struct ncp__slots *slots)
     struct ncp__slot *slot = ncp__slot_at(slots, index);
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
 
-    slots->free_head = slot->link;
-    slot->link = NCP__NO_SLOT;
+    slots->free_head = ncp__cold(slot)->link;
+    ncp__cold(slot)->link = NCP__NO_SLOT;
     /* Release: whoever finds this generation finds what was written before. */
     atomic_store_explicit(&slot->word,
                           ncp__word(ncp__word_generation(word), NCP__CREATING),
@@ -5303,35 +5365,38 @@ static uint64_t relaxed(const _Atomic uint64_t *value)
 }
 
 /* What a connection has besides when it was lent; in a reservation the same
- * memory says whose dial it is. */
-static void view_lent(struct ncp__slot *view, const struct ncp__slot *slot)
+ * memory says whose dial it is, and when that has to end. */
+static void view_lent(struct ncp__slot_copy *view, const struct ncp__slot *slot)
 {
-    uint8_t flags = atomic_load_explicit(&view->flags, memory_order_relaxed);
+    uint8_t flags =
+        atomic_load_explicit(&view->slot.flags, memory_order_relaxed);
 
-    view->checked_ns = slot->checked_ns;
-    view->gets_base = slot->gets_base;
-    view->slow_gets = slot->slow_gets;
+    view->cold.checked_ns = ncp__cold(slot)->checked_ns;
+    view->cold.gets_base = ncp__cold(slot)->gets_base;
+    view->cold.slow_gets = ncp__cold(slot)->slow_gets;
     if ((flags & NCP__FLAG_TAGGED) != 0)
-        view->of.tag = __atomic_load_n(&slot->of.tag, __ATOMIC_RELAXED);
+        view->slot.of.tag = __atomic_load_n(&slot->of.tag, __ATOMIC_RELAXED);
 }
 
-void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot)
+void ncp__slot_view(struct ncp__slot_copy *view, const struct ncp__slot *slot)
 {
+    const struct ncp__cold *cold = ncp__cold(slot);
     uint64_t word = relaxed(&slot->word);
 
-    *view = (struct ncp__slot){
-        .handle = slot->handle,
-        .fd = __atomic_load_n(&slot->fd, __ATOMIC_RELAXED),
-        .protocol = slot->protocol,
-        .ip = slot->ip,
-        .id = slot->id,
-        .created_ns = slot->created_ns,
-        .reason = slot->reason,
+    *view = (struct ncp__slot_copy){
+        .slot.handle = slot->handle,
+        .slot.cold_after = words_between(&view->slot, &view->cold),
+        .cold.fd = __atomic_load_n(&cold->fd, __ATOMIC_RELAXED),
+        .cold.protocol = cold->protocol,
+        .cold.ip = cold->ip,
+        .cold.id = cold->id,
+        .cold.created_ns = cold->created_ns,
+        .cold.reason = cold->reason,
     };
-    atomic_init(&view->word, word);
-    atomic_init(&view->gets, relaxed(&slot->gets));
-    atomic_init(&view->touched_ns, relaxed(&slot->touched_ns));
-    atomic_init(&view->flags,
+    atomic_init(&view->slot.word, word);
+    atomic_init(&view->slot.gets, relaxed(&slot->gets));
+    atomic_init(&view->slot.touched_ns, relaxed(&slot->touched_ns));
+    atomic_init(&view->slot.flags,
                 atomic_load_explicit(&slot->flags, memory_order_relaxed));
     if (ncp__word_state(word) != NCP__CREATING)
         view_lent(view, slot);
@@ -5755,10 +5820,10 @@ static inline void ncp__event_lend(ncp_event *event, ncp_pool *pool,
     event->lease = lease;
     event->tag = tag;
     event->handle = slot->handle;
-    event->conn_id = slot->id;
-    event->fd = slot->fd;
-    event->protocol = slot->protocol;
-    event->ip = slot->ip;
+    event->conn_id = ncp__cold(slot)->id;
+    event->fd = ncp__cold(slot)->fd;
+    event->protocol = ncp__cold(slot)->protocol;
+    event->ip = ncp__cold(slot)->ip;
     event->reused = 1;
 }
 
@@ -6083,7 +6148,7 @@ int ncp__conn_close(const struct ncp_conn *conn, int reason);
  * meanwhile. */
 bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
                          enum ncp__state state, int reason,
-                         struct ncp__slot *copy);
+                         struct ncp__slot_copy *copy);
 /* Finds out what a socket that was just dialed is like. */
 void ncp__conn_examine(const ncp_pool *pool, struct ncp__made *made);
 /* Logs that a connection joins the pool. */
@@ -6492,7 +6557,8 @@ static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
         return lease;
     const struct ncp__slot *slot =
         ncp__engine_slot(&pool->engine, ncp__token_index(lease));
-    return NCP__LIKELY(ncp__fits(slot->protocol, slot->ip, protocol, ip))
+    return NCP__LIKELY(ncp__fits(ncp__cold(slot)->protocol, ncp__cold(slot)->ip,
+                                 protocol, ip))
                ? lease
                : ncp__put_misfit(pool, lease);
 }
@@ -6659,7 +6725,7 @@ static uint32_t pop(const ncp_pool *pool, uint32_t *head)
     uint32_t index = *head;
 
     if (index != NCP__NO_SLOT)
-        *head = ncp__engine_slot(&pool->engine, index)->link;
+        *head = ncp__cold(ncp__engine_slot(&pool->engine, index))->link;
     return index;
 }
 
@@ -6722,8 +6788,8 @@ static int close_one(ncp_pool *pool, uint32_t index, struct closed *closed)
         ncp__service_job(pool, index);
         return NCP_OK;
     }
-    int rc = ncp__conn_close(&conn, conn.slot->reason);
-    conn.slot->link = closed->head;
+    int rc = ncp__conn_close(&conn, ncp__cold(conn.slot)->reason);
+    ncp__cold(conn.slot)->link = closed->head;
     closed->head = index;
     closed->count++;
     return rc;
@@ -7804,12 +7870,12 @@ int ncp__conn_call(const struct ncp_conn *conn, int callback, int reason,
 
 static int close_descriptor(const struct ncp_conn *conn)
 {
-    if (conn->slot->fd < 0)
+    if (ncp__cold(conn->slot)->fd < 0)
         return NCP_OK;
-    int error = ncp__net.close(conn->slot->fd);
+    int error = ncp__net.close(ncp__cold(conn->slot)->fd);
     if (error == 0)
         return NCP_OK;
-    ncp__log(conn->pool, NCP_LOG_ERROR, conn->slot->id,
+    ncp__log(conn->pool, NCP_LOG_ERROR, ncp__cold(conn->slot)->id,
              "event=close_failed errno=%d", error);
     return NCP_ECLOSEHOOK;
 }
@@ -7818,17 +7884,17 @@ static int close_descriptor(const struct ncp_conn *conn)
  * first: a child forked meanwhile must not close what its number has become. */
 static int let_go__pool_conn(const struct ncp_conn *conn, int reason)
 {
-    struct ncp__slot copy;
-    struct ncp_conn view = {conn->pool, &copy, conn->index};
+    struct ncp__slot_copy copy;
+    struct ncp_conn view = {conn->pool, &copy.slot, conn->index};
 
     ncp__slot_view(&copy, conn->slot);
     /* Who looks at leases may still look at this one. */
-    __atomic_store_n(&conn->slot->fd, -1, __ATOMIC_RELAXED);
+    __atomic_store_n(&ncp__cold(conn->slot)->fd, -1, __ATOMIC_RELAXED);
     if (conn->pool->config.conn[NCP_CALLBACK_CLOSER] == NULL)
         return close_descriptor(&view);
     int rc = ncp__conn_call(&view, NCP_CALLBACK_CLOSER, reason, NCP_ECLOSEHOOK);
     if (rc != NCP_OK)
-        ncp__log(conn->pool, NCP_LOG_ERROR, copy.id,
+        ncp__log(conn->pool, NCP_LOG_ERROR, copy.cold.id,
                  "event=close_failed reason=%s status=%s",
                  ncp_reason_text(reason), ncp_status_name(rc));
     return rc;
@@ -7838,9 +7904,10 @@ static void announce__pool_conn(const struct ncp_conn *conn, int reason)
 {
     const struct ncp__slot *slot = conn->slot;
 
-    ncp__log(conn->pool, NCP_LOG_DEBUG, slot->id,
+    ncp__log(conn->pool, NCP_LOG_DEBUG, ncp__cold(slot)->id,
              "event=close reason=%s protocol=%s ip=%s", ncp_reason_text(reason),
-             ncp_protocol_text(slot->protocol), ncp_ip_text(slot->ip));
+             ncp_protocol_text(ncp__cold(slot)->protocol),
+             ncp_ip_text(ncp__cold(slot)->ip));
     (void)ncp__conn_call(conn, NCP_CALLBACK_ON_CLOSE, reason, NCP_EHOOK);
 }
 
@@ -7852,11 +7919,11 @@ int ncp__conn_close(const struct ncp_conn *conn, int reason)
 
 bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
                          enum ncp__state state, int reason,
-                         struct ncp__slot *copy)
+                         struct ncp__slot_copy *copy)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    struct ncp_conn conn = {pool, copy, index};
+    struct ncp_conn conn = {pool, &copy->slot, index};
     struct ncp__acts acts = NCP__NO_ACTS;
     uint64_t now_ns = ncp__engine_now(engine);
 
@@ -7867,18 +7934,18 @@ bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
     bool ours = begun && ncp__take_away_locked(engine, index, generation, state,
                                                now_ns, &acts);
     if (ours) {
-        slot->reason = (uint8_t)reason;
+        ncp__cold(slot)->reason = (uint8_t)reason;
         ncp__slot_view(copy, slot); /* the borrower may put it any moment */
         /* Under the lock, which a put takes before it closes the descriptor. */
-        if (slot->fd >= 0 && !pool->pull)
-            ncp__net.shutdown(slot->fd);
+        if (ncp__cold(slot)->fd >= 0 && !pool->pull)
+            ncp__net.shutdown(ncp__cold(slot)->fd);
     }
     ncp__engine_unlock(engine);
     if (ours && pool->pull)
         ncp__pull_work(pool, index, NCP_EVENT_CLOSE);
     else if (ours)
         announce__pool_conn(&conn, reason);
-    if (ours && !pool->pull && copy->fd < 0)
+    if (ours && !pool->pull && copy->cold.fd < 0)
         (void)let_go__pool_conn(&conn, reason);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return ours;
@@ -7893,15 +7960,16 @@ int ncp__conn_taken_back(ncp_pool *pool, uint32_t index)
     int rc = NCP_OK;
 
     ncp__engine_lock(engine); /* who took it away is done with it */
-    bool to_close = slot->fd >= 0 && !pool->pull;
-    bool to_tell = slot->work != 0; /* pull: its CLOSE event frees the slot */
+    bool to_close = ncp__cold(slot)->fd >= 0 && !pool->pull;
+    bool to_tell =
+        ncp__cold(slot)->work != 0; /* pull: its CLOSE event frees the slot */
     if (to_tell)
         ncp__mark_closing_locked(slot);
     ncp__engine_unlock(engine);
     if (to_tell)
         return NCP_OK;
     if (to_close)
-        rc = let_go__pool_conn(&conn, slot->reason);
+        rc = let_go__pool_conn(&conn, ncp__cold(slot)->reason);
     ncp__engine_taken_back(engine, index, &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return rc;
@@ -7911,19 +7979,19 @@ void ncp__conn_abandoned(ncp_pool *pool, uint32_t index)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    struct ncp__slot copy = {.fd = -1};
-    struct ncp_conn conn = {pool, &copy, index};
+    struct ncp__slot_copy copy = {.cold.fd = -1};
+    struct ncp_conn conn = {pool, &copy.slot, index};
 
     ncp__engine_lock(engine);
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
     enum ncp__state state = ncp__word_state(word);
     if (state == NCP__EVICTED || state == NCP__TAKEN) {
         ncp__slot_view(&copy, slot);
-        slot->fd = -1;
+        ncp__cold(slot)->fd = -1;
     }
     ncp__engine_unlock(engine);
-    if (copy.fd >= 0 && !pool->pull)
-        (void)let_go__pool_conn(&conn, copy.reason);
+    if (copy.cold.fd >= 0 && !pool->pull)
+        (void)let_go__pool_conn(&conn, copy.cold.reason);
 }
 
 void ncp__conn_examine(const ncp_pool *pool, struct ncp__made *made)
@@ -7935,8 +8003,10 @@ void ncp__conn_examine(const ncp_pool *pool, struct ncp__made *made)
 
 void ncp__conn_created(const ncp_pool *pool, const struct ncp__slot *slot)
 {
-    ncp__log(pool, NCP_LOG_DEBUG, slot->id, "event=create protocol=%s ip=%s",
-             ncp_protocol_text(slot->protocol), ncp_ip_text(slot->ip));
+    ncp__log(pool, NCP_LOG_DEBUG, ncp__cold(slot)->id,
+             "event=create protocol=%s ip=%s",
+             ncp_protocol_text(ncp__cold(slot)->protocol),
+             ncp_ip_text(ncp__cold(slot)->ip));
 }
 
 bool ncp__is_datagram(int fd)
@@ -8262,9 +8332,9 @@ static void read_request(ncp_pool *pool, uint32_t index, ncp_dial *dial)
 
     *dial = (ncp_dial){.pool = pool, .deadline_ns = NCP__NEVER};
     ncp__engine_lock(engine);
-    dial->protocol = slot->protocol;
-    dial->ip = slot->ip;
-    dial->timeout_ns = slot->due_ns;
+    dial->protocol = ncp__cold(slot)->protocol;
+    dial->ip = ncp__cold(slot)->ip;
+    dial->timeout_ns = ncp__cold(slot)->due_ns;
     if (slot->of.owner != NULL) {
         dial->deadline_ns = slot->of.owner->deadline_ns;
         dial->attempt = slot->of.owner->attempts;
@@ -8292,7 +8362,8 @@ static void fail__pool_dialing(ncp_pool *pool, uint32_t index, int status,
                  const ncp_dial *dial)
 {
     struct ncp__engine *engine = &pool->engine;
-    bool bound = ncp__engine_slot(engine, index)->dial_kind == NCP__DIAL_BOUND;
+    bool bound = ncp__cold(ncp__engine_slot(engine, index))->dial_kind ==
+                 NCP__DIAL_BOUND;
     struct ncp__acts acts = NCP__NO_ACTS;
     const char *text = status == NCP_EINVALIDCONN && dial->text[0] == '\0'
                            ? "the dialer returned no connection"
@@ -8338,7 +8409,7 @@ static void succeed(ncp_pool *pool, uint32_t index)
     struct ncp__acts acts = NCP__NO_ACTS;
 
     ncp__conn_created(pool, slot);
-    if (slot->dial_kind == NCP__DIAL_BOUND)
+    if (ncp__cold(slot)->dial_kind == NCP__DIAL_BOUND)
         (void)ncp__engine_bound_connected(engine, index,
                                           ncp__engine_now(engine), &acts);
     else
@@ -8435,10 +8506,10 @@ void ncp__event_slot(ncp_event *event, const ncp_pool *pool, uint32_t index,
     event->type = type;
     event->lease = ncp__engine_lease(&pool->engine, index);
     event->handle = slot->handle;
-    event->conn_id = slot->id;
-    event->fd = slot->fd;
-    event->protocol = slot->protocol;
-    event->ip = slot->ip;
+    event->conn_id = ncp__cold(slot)->id;
+    event->fd = ncp__cold(slot)->fd;
+    event->protocol = ncp__cold(slot)->protocol;
+    event->ip = ncp__cold(slot)->ip;
 }
 
 void ncp__event_conn(ncp_event *event, const ncp_pool *pool,
@@ -8454,7 +8525,7 @@ void ncp__event_dial_locked(ncp_event *event, const ncp_pool *pool,
 {
     const struct ncp__slot *slot = ncp__engine_slot(&pool->engine, index);
     const struct ncp__waiter *owner = slot->of.owner;
-    uint64_t end_ns = slot->due_ns;
+    uint64_t end_ns = ncp__cold(slot)->due_ns;
 
     ncp__event_slot(event, pool, index, NCP_EVENT_DIAL);
     event->handle = 0;
@@ -8467,7 +8538,7 @@ void ncp__event_dial_locked(ncp_event *event, const ncp_pool *pool,
         event->ticket = owner->named ? owner->ticket : 0;
     }
     event->timeout_ms = ncp__ms_until(now_ns, end_ns);
-    event->creation_ms = ncp__ms_until(now_ns, slot->due_ns);
+    event->creation_ms = ncp__ms_until(now_ns, ncp__cold(slot)->due_ns);
 }
 
 void ncp__event_failure(ncp_event *event, const struct ncp__waiter *waiter,
@@ -8519,8 +8590,8 @@ static void restore_blocking(const struct ncp__slot *slot)
 {
     uint8_t flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
 
-    if (slot->fd >= 0)
-        ncp__net.set_nonblocking(slot->fd,
+    if (ncp__cold(slot)->fd >= 0)
+        ncp__net.set_nonblocking(ncp__cold(slot)->fd,
                                  (flags & NCP__FLAG_NONBLOCKING) != 0);
 }
 
@@ -8956,10 +9027,10 @@ bool ncp__host_leak(ncp_pool *pool, ncp_lease lease,
     note->event.lease = lease;
     note->event.reason = reason;
     note->event.handle = slot->handle;
-    note->event.conn_id = slot->id;
-    note->event.fd = slot->fd;
-    note->event.protocol = slot->protocol;
-    note->event.ip = slot->ip;
+    note->event.conn_id = ncp__cold(slot)->id;
+    note->event.fd = ncp__cold(slot)->fd;
+    note->event.protocol = ncp__cold(slot)->protocol;
+    note->event.ip = ncp__cold(slot)->ip;
     ncp__engine_lock(&pool->engine);
     if (pool->host->notes_head == NULL)
         pool->host->notes_head = note;
@@ -9183,21 +9254,25 @@ enum {
 };
 
 /* A slot, as far as a lane looks. Everything is atomic but `handle`, which is the
- * owner's. */
+ * owner's, and `cold_after`, which never changes. */
 struct ncp__lane_slot {
     uint64_t word;
     uint64_t handle;
     uint64_t gets;
     uint64_t touched_ns;
     uint64_t lifetime_end_ns;
-    uint64_t idle_limit_ns;
-    int32_t fd;
+    uint64_t of;
     uint32_t epoch;
-    uint8_t protocol, ip, flags, where;
-    uint32_t next;
-    uint64_t cold[4];
     uint32_t stamp;
-    uint32_t rest[7];
+    uint32_t next;
+    uint8_t flags, where;
+    uint16_t cold_after; /* so many words of 64 bits */
+};
+
+/* The cold part of a slot. */
+struct ncp__lane_cold {
+    uint64_t id, created_ns, checked_ns;
+    uint64_t idle_limit_ns;
 };
 
 /* Where the parts of a pool are: atomic all of them, `32` or `64` bits wide. Valid as
@@ -9241,14 +9316,17 @@ SAME(handle);
 SAME(gets);
 SAME(touched_ns);
 SAME(lifetime_end_ns);
-SAME(idle_limit_ns);
 SAME(epoch);
 SAME(flags);
 SAME(where);
 SAME(next);
 SAME(stamp);
+SAME(cold_after);
 _Static_assert(sizeof(struct ncp__lane_slot) == sizeof(struct ncp__slot),
                "and is as long");
+_Static_assert(offsetof(struct ncp__lane_cold, idle_limit_ns) ==
+                   offsetof(struct ncp__cold, idle_limit_ns),
+               "and sees its cold part as it is");
 _Static_assert(offsetof(struct ncp__chunk, slots) == 0, "slots come first");
 _Static_assert((int)NCP__LANE_IDLE == (int)NCP__IDLE &&
                    (int)NCP__LANE_LEASED == (int)NCP__LEASED &&
@@ -9360,27 +9438,27 @@ static uint64_t fact_handle(const struct ncp_conn *conn)
 
 static uint64_t fact_fd(const struct ncp_conn *conn)
 {
-    return (uint64_t)(int64_t)conn->slot->fd;
+    return (uint64_t)(int64_t)ncp__cold(conn->slot)->fd;
 }
 
 static uint64_t fact_id(const struct ncp_conn *conn)
 {
-    return conn->slot->id;
+    return ncp__cold(conn->slot)->id;
 }
 
 static uint64_t fact_protocol(const struct ncp_conn *conn)
 {
-    return conn->slot->protocol;
+    return ncp__cold(conn->slot)->protocol;
 }
 
 static uint64_t fact_ip(const struct ncp_conn *conn)
 {
-    return conn->slot->ip;
+    return ncp__cold(conn->slot)->ip;
 }
 
 static uint64_t fact_age(const struct ncp_conn *conn)
 {
-    return since(conn, conn->slot->created_ns);
+    return since(conn, ncp__cold(conn->slot)->created_ns);
 }
 
 static uint64_t fact_idle(const struct ncp_conn *conn)
@@ -9393,8 +9471,8 @@ static uint64_t fact_reuse(const struct ncp_conn *conn)
     uint32_t gets =
         (uint32_t)atomic_load_explicit(&conn->slot->gets, memory_order_relaxed);
 
-    return (uint32_t)(gets - conn->slot->gets_base) +
-           (uint64_t)conn->slot->slow_gets;
+    return (uint32_t)(gets - ncp__cold(conn->slot)->gets_base) +
+           (uint64_t)ncp__cold(conn->slot)->slow_gets;
 }
 
 static uint64_t fact_in_use(const struct ncp_conn *conn)
@@ -9426,12 +9504,12 @@ static uint64_t fact_tag(const struct ncp_conn *conn)
 
 static uint64_t fact_created_at(const struct ncp_conn *conn)
 {
-    return conn->slot->created_ns;
+    return ncp__cold(conn->slot)->created_ns;
 }
 
 static uint64_t fact_checked_at(const struct ncp_conn *conn)
 {
-    return conn->slot->checked_ns;
+    return ncp__cold(conn->slot)->checked_ns;
 }
 
 static uint64_t fact_lease(const struct ncp_conn *conn)
@@ -9485,12 +9563,12 @@ uint64_t ncp_conn_handle(const ncp_conn *conn)
 
 int ncp_conn_fd(const ncp_conn *conn)
 {
-    return conn == NULL ? -1 : conn->slot->fd;
+    return conn == NULL ? -1 : ncp__cold(conn->slot)->fd;
 }
 
 uint64_t ncp_conn_id(const ncp_conn *conn)
 {
-    return conn == NULL ? 0 : conn->slot->id;
+    return conn == NULL ? 0 : ncp__cold(conn->slot)->id;
 }
 
 int ncp_lease_info(const ncp_pool *pool, ncp_lease lease, int info,
@@ -9519,7 +9597,7 @@ int ncp_lease_fd(const ncp_pool *pool, ncp_lease lease)
     if (pool == NULL)
         return NCP_EINVAL;
     struct ncp__slot *slot = ncp__lease_slot(pool, lease);
-    return slot == NULL ? NCP_EINVALIDCONN : slot->fd;
+    return slot == NULL ? NCP_EINVALIDCONN : ncp__cold(slot)->fd;
 }
 
 int ncp_lease_keeps(const ncp_pool *pool, ncp_lease lease)
@@ -11185,7 +11263,7 @@ void ncp__pool_take_away_all(ncp_pool *pool)
         ncp__chunk_count(&engine->slots) * (uint32_t)NCP__CHUNK_SLOTS;
 
     for (uint32_t index = 0; index < count; index++) {
-        struct ncp__slot copy;
+        struct ncp__slot_copy copy;
         uint64_t word = atomic_load_explicit(
             &ncp__engine_slot(engine, index)->word, memory_order_acquire);
         if (ncp__word_state(word) != NCP__LEASED)
@@ -11479,7 +11557,7 @@ void ncp__get_reject(ncp_pool *pool, uint32_t index, int reason)
 
 static bool is_healthy(ncp_pool *pool, const struct ncp_conn *conn)
 {
-    int fd = conn->slot->fd;
+    int fd = ncp__cold(conn->slot)->fd;
     bool healthy =
         pool->config.conn[NCP_CALLBACK_CHECKER] != NULL
             ? ncp__conn_call(conn, NCP_CALLBACK_CHECKER, NCP_REASON_NONE,
@@ -11501,7 +11579,8 @@ bool ncp__get_clean(const ncp_pool *pool, uint32_t index)
     int64_t timeout_ms = ncp__pool_num(pool, NCP_OPTION_UDP_CLEAR_TIMEOUT);
     int packets = (int)ncp__pool_num(pool, NCP_OPTION_MAX_BUFFER_CLEAR_PACKETS);
     int dropped;
-    return ncp__net.drain(slot->fd, timeout_ms, packets, &dropped) == NCP_OK;
+    return ncp__net.drain(ncp__cold(slot)->fd, timeout_ms, packets, &dropped) ==
+           NCP_OK;
 }
 
 /* What is done to a connection before its borrower sees it. NCP_EAGAIN: it was
@@ -11542,7 +11621,7 @@ static inline bool has_work(const ncp_pool *pool, const struct ncp__slot *slot)
 
     return (work & ~NCP__BORROW_DRAIN) != 0 ||
            ((work & NCP__BORROW_DRAIN) != 0 &&
-            slot->protocol == NCP_PROTOCOL_UDP);
+            ncp__cold(slot)->protocol == NCP_PROTOCOL_UDP);
 }
 
 static inline void set_tag(struct ncp__slot *slot, uint64_t tag)
@@ -12548,9 +12627,9 @@ static void drop_inherited(void *context, struct ncp__slot *slot)
 {
     const ncp_pool *pool = context;
 
-    if (!pool->pull && slot->fd >= 0)
-        (void)ncp__net.close(slot->fd);
-    slot->fd = -1;
+    if (!pool->pull && ncp__cold(slot)->fd >= 0)
+        (void)ncp__net.close(ncp__cold(slot)->fd);
+    ncp__cold(slot)->fd = -1;
 }
 
 static void after_fork_child(void)
@@ -12766,7 +12845,7 @@ static struct ncp__slot *told_locked(ncp_pool *pool, ncp_lease reservation)
     uint64_t word =
         ncp__word(ncp__token_generation(reservation), NCP__CREATING);
 
-    if (slot == NULL || slot->work != 0 ||
+    if (slot == NULL || ncp__cold(slot)->work != 0 ||
         atomic_load_explicit(&slot->word, memory_order_acquire) != word)
         return NULL;
     return slot;
@@ -12800,7 +12879,7 @@ static struct ncp__waiter *bound_owner(ncp_pool *pool, uint32_t index)
 
     ncp__engine_lock(&pool->engine);
     struct ncp__waiter *owner =
-        slot->dial_kind == NCP__DIAL_BOUND ? slot->of.owner : NULL;
+        ncp__cold(slot)->dial_kind == NCP__DIAL_BOUND ? slot->of.owner : NULL;
     ncp__engine_unlock(&pool->engine);
     return owner;
 }
@@ -12815,7 +12894,7 @@ static int dialed(ncp_pool *pool, ncp_lease reservation,
     struct ncp__slot *slot = told_locked(pool, reservation);
     if (slot != NULL) {
         ncp__dialed_locked(engine, slot, made, ncp__engine_now(engine), &acts);
-        *out = slot->id;
+        *out = ncp__cold(slot)->id;
     }
     ncp__engine_unlock(engine);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
@@ -13091,7 +13170,7 @@ static ncp_pool *next_job_locked(uint32_t *index)
         return NULL;
     struct ncp__engine *engine = &pool->engine;
     *index = pool->job_head;
-    pool->job_head = ncp__engine_slot(engine, *index)->link;
+    pool->job_head = ncp__cold(ncp__engine_slot(engine, *index))->link;
     service.jobs--;
     ncp__pool_hold(pool);
     if (pool->job_head != NCP__NO_SLOT && pool->ready_next == NULL)
@@ -13114,11 +13193,11 @@ static void append_job_locked(ncp_pool *pool, uint32_t index)
 {
     struct ncp__engine *engine = &pool->engine;
 
-    ncp__engine_slot(engine, index)->link = NCP__NO_SLOT;
+    ncp__cold(ncp__engine_slot(engine, index))->link = NCP__NO_SLOT;
     if (pool->job_head == NCP__NO_SLOT)
         pool->job_head = index;
     else
-        ncp__engine_slot(engine, pool->job_tail)->link = index;
+        ncp__cold(ncp__engine_slot(engine, pool->job_tail))->link = index;
     pool->job_tail = index;
     service.jobs++;
     if (pool->ready)
@@ -13144,7 +13223,7 @@ static void run_job(ncp_pool *pool, uint32_t index)
     if (ncp__word_state(word) == NCP__CREATING) {
         ncp__dial_run(pool, index);
     } else if (ncp__word_state(word) == NCP__CLOSING) {
-        (void)ncp__conn_close(&conn, slot->reason);
+        (void)ncp__conn_close(&conn, ncp__cold(slot)->reason);
         ncp__engine_closed_one(engine, index, ncp__engine_now(engine), &acts);
         ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     } else {
@@ -14457,8 +14536,9 @@ static bool checked_elsewhere(const ncp_pool *pool)
 
 static uint64_t check_due(const ncp_pool *pool, const struct ncp__slot *slot)
 {
-    uint64_t last_ns =
-        slot->checked_ns != 0 ? slot->checked_ns : slot->created_ns;
+    uint64_t last_ns = ncp__cold(slot)->checked_ns != 0
+                           ? ncp__cold(slot)->checked_ns
+                           : ncp__cold(slot)->created_ns;
 
     return last_ns +
            ncp__pool_option_ns(pool, NCP_OPTION_HEALTH_CHECK_INTERVAL);
@@ -14499,7 +14579,7 @@ static uint32_t reserve_due(ncp_pool *pool, uint32_t chunk, uint64_t now_ns,
 static void check_here(ncp_pool *pool, uint32_t index)
 {
     struct ncp__engine *engine = &pool->engine;
-    int fd = ncp__engine_slot(engine, index)->fd;
+    int fd = ncp__cold(ncp__engine_slot(engine, index))->fd;
     struct ncp__acts acts = NCP__NO_ACTS;
 
     ncp__engine_check_done(engine, index, fd < 0 || ncp__net.alive(fd),
@@ -14575,7 +14655,7 @@ static void note_late(ncp_pool *pool, uint32_t index, ncp_lease lease)
 {
     ncp__engine_lock(&pool->engine);
     pool->checks_out--;
-    bool told = ncp__engine_slot(&pool->engine, index)->work == 0;
+    bool told = ncp__cold(ncp__engine_slot(&pool->engine, index))->work == 0;
     for (int i = 0; told && i < NCP__MAX_CHECKS; i++)
         if (pool->late_checks[i] == 0) {
             pool->late_checks[i] = lease;
@@ -14627,7 +14707,7 @@ static uint64_t overdue_in(ncp_pool *pool, uint32_t chunk, uint64_t now_ns,
         uint64_t bit = mask & -mask;
         const struct ncp__slot *slot = ncp__engine_slot(
             engine, chunk * NCP__CHUNK_SLOTS + (uint32_t)__builtin_ctzll(mask));
-        uint64_t end_ns = slot->checked_ns + timeout_ns;
+        uint64_t end_ns = ncp__cold(slot)->checked_ns + timeout_ns;
         if (now_ns > end_ns)
             *overdue |= bit;
         else
@@ -14675,7 +14755,7 @@ static void tell_leak(ncp_pool *pool, const struct lease_view *lease,
         ncp__stack_text(pool, lease->index, stack, sizeof(stack));
     for (char *c = stack; *c != '\0'; c++)
         *c = *c == '\n' ? ';' : *c;
-    ncp__log(pool, NCP_LOG_WARN, slot->id,
+    ncp__log(pool, NCP_LOG_WARN, ncp__cold(slot)->id,
              "event=%s lease=%llu age_ms=%llu tag=%llu stack=\"%s\"",
              reason == NCP_REASON_LEAKED ? "evict" : "leak",
              (unsigned long long)ncp__token(ncp__word_generation(lease->word),
@@ -14708,10 +14788,10 @@ static bool flag_leak(const struct lease_view *lease)
 
 static void evict(ncp_pool *pool, const struct lease_view *lease)
 {
-    struct ncp__slot copy;
+    struct ncp__slot_copy copy;
     struct lease_view taken = *lease;
 
-    taken.slot = &copy;
+    taken.slot = &copy.slot;
     if (ncp__conn_take_away(pool, lease->index,
                             ncp__word_generation(lease->word), NCP__EVICTED,
                             NCP_REASON_LEAKED, &copy))
@@ -14721,14 +14801,14 @@ static void evict(ncp_pool *pool, const struct lease_view *lease)
 /* It is told of what the lease was when it was flagged. */
 static void note_leak(ncp_pool *pool, const struct lease_view *lease)
 {
-    struct ncp__slot copy;
+    struct ncp__slot_copy copy;
     struct lease_view noted = *lease;
 
     ncp__engine_lock(&pool->engine);
     ncp__slot_view(&copy, lease->slot);
     ncp__engine_unlock(&pool->engine);
     ncp__engine_count_leak(&pool->engine);
-    noted.slot = &copy;
+    noted.slot = &copy.slot;
     tell_leak(pool, &noted, NCP_REASON_NONE);
 }
 
@@ -15217,14 +15297,14 @@ void ncp__pull_work(ncp_pool *pool, uint32_t index, int type)
         return;
 
     ncp__engine_lock(engine);
-    bool queued = slot->work != 0;
-    slot->work = (uint8_t)type;
+    bool queued = ncp__cold(slot)->work != 0;
+    ncp__cold(slot)->work = (uint8_t)type;
     if (!queued) {
-        slot->link = NCP__NO_SLOT;
+        ncp__cold(slot)->link = NCP__NO_SLOT;
         if (pool->work_head == NCP__NO_SLOT)
             pool->work_head = index;
         else
-            ncp__engine_slot(engine, pool->work_tail)->link = index;
+            ncp__cold(ncp__engine_slot(engine, pool->work_tail))->link = index;
         pool->work_tail = index;
         pool->events_out++;
     }
@@ -15241,21 +15321,23 @@ static uint32_t unlink_needless_locked(ncp_pool *pool, int *type)
     uint32_t before = NCP__NO_SLOT, index = pool->work_head;
 
     while (index != NCP__NO_SLOT &&
-           ncp__engine_slot(engine, index)->work == NCP_EVENT_CLOSE) {
+           ncp__cold(ncp__engine_slot(engine, index))->work ==
+               NCP_EVENT_CLOSE) {
         before = index;
-        index = ncp__engine_slot(engine, index)->link;
+        index = ncp__cold(ncp__engine_slot(engine, index))->link;
     }
     if (index == NCP__NO_SLOT)
         return index;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     if (before == NCP__NO_SLOT)
-        pool->work_head = slot->link;
+        pool->work_head = ncp__cold(slot)->link;
     else
-        ncp__engine_slot(engine, before)->link = slot->link;
+        ncp__cold(ncp__engine_slot(engine, before))->link =
+            ncp__cold(slot)->link;
     if (pool->work_tail == index)
         pool->work_tail = before;
-    *type = slot->work;
-    slot->work = 0;
+    *type = ncp__cold(slot)->work;
+    ncp__cold(slot)->work = 0;
     pool->events_out--;
     return index;
 }
@@ -15301,10 +15383,11 @@ static enum after_close tell_close_locked(ncp_pool *pool, uint32_t index,
 
     ncp__event_slot(event, pool, index, NCP_EVENT_CLOSE);
     event->lease = 0;
-    event->reason = slot->reason;
+    event->reason = ncp__cold(slot)->reason;
     if (ncp__word_state(word) != NCP__CLOSING)
         return KEEP_SLOT;
-    return (slot->dial_flags & NCP__SLOT_OUT) != 0 ? TAKE_SLOT_BACK : FREE_SLOT;
+    return (ncp__cold(slot)->dial_flags & NCP__SLOT_OUT) != 0 ? TAKE_SLOT_BACK
+                                                              : FREE_SLOT;
 }
 
 static void after_close(ncp_pool *pool, uint32_t index, enum after_close what,
@@ -15362,9 +15445,9 @@ static uint32_t pop_work_locked(ncp_pool *pool, int *type)
     if (index == NCP__NO_SLOT)
         return index;
     struct ncp__slot *slot = ncp__engine_slot(&pool->engine, index);
-    pool->work_head = slot->link;
-    *type = slot->work;
-    slot->work = 0;
+    pool->work_head = ncp__cold(slot)->link;
+    *type = ncp__cold(slot)->work;
+    ncp__cold(slot)->work = 0;
     pool->events_out--;
     return index;
 }

@@ -23,8 +23,8 @@ static uint32_t join(struct store *store, int protocol, int ip)
     uint32_t index = ncp__slots_reserve(&store->slots);
     struct ncp__slot *slot = ncp__slot_at(&store->slots, index);
 
-    slot->protocol = (uint8_t)protocol;
-    slot->ip = (uint8_t)ip;
+    ncp__cold(slot)->protocol = (uint8_t)protocol;
+    ncp__cold(slot)->ip = (uint8_t)ip;
     atomic_store(&slot->word, ncp__word(7, NCP__HELD));
     ncp__idle_join(&store->idle, index);
     return index;

@@ -39,11 +39,11 @@ static void retry_at(struct ncp__engine *engine, uint64_t at_ns,
 static void append_dial(struct ncp__engine *engine, uint32_t index,
                         struct ncp__acts *acts)
 {
-    ncp__engine_slot(engine, index)->link = NCP__NO_SLOT;
+    ncp__cold(ncp__engine_slot(engine, index))->link = NCP__NO_SLOT;
     if (acts->dial_head == NCP__NO_SLOT)
         acts->dial_head = index;
     else
-        ncp__engine_slot(engine, acts->dial_tail)->link = index;
+        ncp__cold(ncp__engine_slot(engine, acts->dial_tail))->link = index;
     acts->dial_tail = index;
 }
 
@@ -57,24 +57,24 @@ static uint32_t reserve(struct ncp__engine *engine, enum ncp__dial_kind kind,
     if (index == NCP__NO_SLOT)
         return index;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    slot->dial_kind = (uint8_t)kind;
-    slot->dial_flags = NCP__DIAL_PERMIT;
-    slot->protocol = (uint8_t)protocol;
-    slot->ip = (uint8_t)ip;
-    slot->fd = -1;
+    ncp__cold(slot)->dial_kind = (uint8_t)kind;
+    ncp__cold(slot)->dial_flags = NCP__DIAL_PERMIT;
+    ncp__cold(slot)->protocol = (uint8_t)protocol;
+    ncp__cold(slot)->ip = (uint8_t)ip;
+    ncp__cold(slot)->fd = -1;
     slot->handle = 0;
-    slot->id = 0;
-    slot->created_ns = now_ns;
-    slot->due_ns = engine->limits.server ? NCP__NEVER : due_ns;
+    ncp__cold(slot)->id = 0;
+    ncp__cold(slot)->created_ns = now_ns;
+    ncp__cold(slot)->due_ns = engine->limits.server ? NCP__NEVER : due_ns;
     slot->of.owner = NULL;
-    slot->work = 0;
+    ncp__cold(slot)->work = 0;
     atomic_store_explicit(
         &slot->epoch,
         atomic_load_explicit(&engine->epoch, memory_order_relaxed),
         memory_order_relaxed);
     atomic_store_explicit(&slot->flags, 0, memory_order_relaxed);
     ncp__pace_begun(&engine->pace, now_ns);
-    slot->dials_next = engine->dials;
+    ncp__cold(slot)->dials_next = engine->dials;
     engine->dials = index;
     engine->dialing++;
     engine->creating++;
@@ -83,9 +83,9 @@ static uint32_t reserve(struct ncp__engine *engine, enum ncp__dial_kind kind,
 
 static void release_permit(struct ncp__engine *engine, struct ncp__slot *slot)
 {
-    if ((slot->dial_flags & NCP__DIAL_PERMIT) == 0)
+    if ((ncp__cold(slot)->dial_flags & NCP__DIAL_PERMIT) == 0)
         return;
-    slot->dial_flags &= (uint8_t)~NCP__DIAL_PERMIT;
+    ncp__cold(slot)->dial_flags &= (uint8_t)~NCP__DIAL_PERMIT;
     engine->creating--;
 }
 
@@ -96,9 +96,9 @@ static void unreserve(struct ncp__engine *engine, uint32_t index)
     uint32_t *at = &engine->dials;
 
     while (*at != index)
-        at = &ncp__engine_slot(engine, *at)->dials_next;
-    *at = slot->dials_next;
-    slot->dials_next = NCP__NO_SLOT;
+        at = &ncp__cold(ncp__engine_slot(engine, *at))->dials_next;
+    *at = ncp__cold(slot)->dials_next;
+    ncp__cold(slot)->dials_next = NCP__NO_SLOT;
     release_permit(engine, slot);
     engine->dialing--;
 }
@@ -126,15 +126,16 @@ static bool adopt(struct ncp__engine *engine, uint32_t index)
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__waiter *waiter = engine->lines.needs_head;
 
-    if (slot->dial_kind != NCP__DIAL_DEMAND ||
-        (slot->dial_flags & NCP__DIAL_OVERDUE) != 0)
+    if (ncp__cold(slot)->dial_kind != NCP__DIAL_DEMAND ||
+        (ncp__cold(slot)->dial_flags & NCP__DIAL_OVERDUE) != 0)
         return false;
     for (; waiter != NULL; waiter = waiter->needs_next) {
         if (waiter->dials_itself ||
-            !ncp__fits(slot->protocol, slot->ip, waiter->protocol, waiter->ip))
+            !ncp__fits(ncp__cold(slot)->protocol, ncp__cold(slot)->ip,
+                       waiter->protocol, waiter->ip))
             continue;
         cover(engine, waiter, index);
-        slot->dial_flags |= NCP__DIAL_ADOPTED;
+        ncp__cold(slot)->dial_flags |= NCP__DIAL_ADOPTED;
         return true;
     }
     return false;
@@ -201,9 +202,9 @@ bool ncp__passes_over_locked(const struct ncp__engine *engine,
 {
     struct ncp__waiter *older = engine->lines.needs_head;
 
-    if (NCP__LIKELY(
-            older == NULL || older->sequence >= waiter->sequence ||
-            ncp__fits(slot->protocol, slot->ip, older->protocol, older->ip)) ||
+    if (NCP__LIKELY(older == NULL || older->sequence >= waiter->sequence ||
+                    ncp__fits(ncp__cold(slot)->protocol, ncp__cold(slot)->ip,
+                              older->protocol, older->ip)) ||
         ncp__has_room_locked(engine) || !could_dial(engine, now_ns))
         return false;
     /* A dial costs more than a hand-over: not for everybody, and not at once. */
@@ -305,7 +306,7 @@ static void give_reservation(struct ncp__engine *engine,
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
 
     ncp__leave_line_locked(engine, waiter, acts);
-    slot->dial_kind = NCP__DIAL_BOUND;
+    ncp__cold(slot)->dial_kind = NCP__DIAL_BOUND;
     slot->of.owner = waiter;
     waiter->status = NCP_OK;
     waiter->outcome = NCP_EVENT_DIAL;
@@ -434,16 +435,18 @@ void ncp__dialed_locked(struct ncp__engine *engine, struct ncp__slot *slot,
     static _Atomic uint64_t ids; /* process-wide, from 1 */
 
     slot->handle = made->handle;
-    slot->fd = made->fd;
-    slot->protocol = (uint8_t)made->protocol;
-    slot->ip = (uint8_t)made->ip;
-    if (slot->id == 0)
-        slot->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
-    if ((slot->dial_flags & NCP__DIAL_PERMIT) != 0)
-        ncp__pace_dialed(&engine->pace, now_ns > slot->created_ns
-                                            ? now_ns - slot->created_ns
-                                            : 0);
-    slot->created_ns = now_ns;
+    ncp__cold(slot)->fd = made->fd;
+    ncp__cold(slot)->protocol = (uint8_t)made->protocol;
+    ncp__cold(slot)->ip = (uint8_t)made->ip;
+    if (ncp__cold(slot)->id == 0)
+        ncp__cold(slot)->id =
+            atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
+    if ((ncp__cold(slot)->dial_flags & NCP__DIAL_PERMIT) != 0)
+        ncp__pace_dialed(&engine->pace,
+                         now_ns > ncp__cold(slot)->created_ns
+                             ? now_ns - ncp__cold(slot)->created_ns
+                             : 0);
+    ncp__cold(slot)->created_ns = now_ns;
     uint8_t flags = made->nonblocking ? NCP__FLAG_NONBLOCKING : 0;
     flags |= made->datagram ? NCP__FLAG_DATAGRAM : 0;
     atomic_store_explicit(&slot->flags, flags, memory_order_relaxed);
@@ -481,9 +484,10 @@ static void begin_life(struct ncp__engine *engine, struct ncp__slot *slot,
     if (limits->idle_timeout_ns != 0)
         idle_ns = shortened(engine, limits->idle_timeout_ns);
     atomic_store_explicit(&slot->lifetime_end_ns, end_ns, memory_order_relaxed);
-    atomic_store_explicit(&slot->idle_limit_ns, idle_ns, memory_order_relaxed);
-    slot->created_ns = now_ns;
-    slot->checked_ns = 0;
+    atomic_store_explicit(&ncp__cold(slot)->idle_limit_ns, idle_ns,
+                          memory_order_relaxed);
+    ncp__cold(slot)->created_ns = now_ns;
+    ncp__cold(slot)->checked_ns = 0;
 }
 
 /* The connection counts from now on. */
@@ -495,8 +499,8 @@ static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
 
     begin_life(engine, slot, now_ns);
     atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
-    slot->slow_gets = 0;
-    slot->gets_base = (uint32_t)gets;
+    ncp__cold(slot)->slow_gets = 0;
+    ncp__cold(slot)->gets_base = (uint32_t)gets;
     slot->of.tag = 0;
     /* A reservation is no lease: its generation ends here. */
     uint64_t generation = ncp__next_generation(ncp__word_generation(word));
@@ -504,8 +508,8 @@ static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
                           memory_order_release);
     engine->open++;
     engine->tally.created++;
-    engine->tally.current_by_protocol[slot->protocol]++;
-    engine->tally.current_by_ip[slot->ip]++;
+    engine->tally.current_by_protocol[ncp__cold(slot)->protocol]++;
+    engine->tally.current_by_ip[ncp__cold(slot)->ip]++;
     ncp__idle_join(&engine->idle, index);
     if (!ncp__idle_one_kind(&engine->idle))
         ncp__forget_told_locked(engine, NCP__GATE_TOLD);
@@ -545,8 +549,8 @@ static void place(struct ncp__engine *engine, uint32_t index, uint64_t now_ns,
     else if (ncp__over_by_locked(engine) != 0)
         reason = NCP_REASON_SHRUNK;
     else if ((gate & NCP__GATE_SUSPENDED) == 0)
-        waiter =
-            ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
+        waiter = ncp__lines_oldest_for(
+            &engine->lines, ncp__cold(slot)->protocol, ncp__cold(slot)->ip);
     if (waiter != NULL) {
         ncp__give_locked(engine, waiter, index, true, now_ns, acts);
         return;
@@ -594,9 +598,9 @@ static void connected_locked(struct ncp__engine *engine, uint32_t index,
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__waiter *owner = slot->of.owner;
-    int protocol = slot->protocol, ip = slot->ip, status;
+    int protocol = ncp__cold(slot)->protocol, ip = ncp__cold(slot)->ip, status;
 
-    if (slot->dial_kind == NCP__DIAL_PREWARM)
+    if (ncp__cold(slot)->dial_kind == NCP__DIAL_PREWARM)
         prewarm_connected(engine, acts);
     if (owner != NULL)
         uncover(engine, owner); /* first: it may take over another's dial */
@@ -715,9 +719,9 @@ static void dial_failed_locked(struct ncp__engine *engine, uint32_t index,
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__waiter *owner = slot->of.owner;
-    bool told = (slot->dial_flags & NCP__DIAL_OVERDUE) != 0;
-    bool adopted = (slot->dial_flags & NCP__DIAL_ADOPTED) != 0;
-    bool prewarming = slot->dial_kind == NCP__DIAL_PREWARM;
+    bool told = (ncp__cold(slot)->dial_flags & NCP__DIAL_OVERDUE) != 0;
+    bool adopted = (ncp__cold(slot)->dial_flags & NCP__DIAL_ADOPTED) != 0;
+    bool prewarming = ncp__cold(slot)->dial_kind == NCP__DIAL_PREWARM;
 
     unreserve(engine, index);
     ncp__slots_release(&engine->slots, index);
@@ -749,14 +753,14 @@ static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
                     uint64_t now_ns, struct ncp__acts *acts)
 {
     struct ncp__waiter *owner = slot->of.owner;
-    bool adopted = (slot->dial_flags & NCP__DIAL_ADOPTED) != 0;
+    bool adopted = (ncp__cold(slot)->dial_flags & NCP__DIAL_ADOPTED) != 0;
 
-    slot->dial_flags |= NCP__DIAL_OVERDUE;
+    ncp__cold(slot)->dial_flags |= NCP__DIAL_OVERDUE;
     slot->of.owner = NULL;
     note_error(engine, ETIMEDOUT, "the dial exceeded connection_timeout",
                now_ns);
-    if (slot->dial_kind == NCP__DIAL_PREWARM) {
-        slot->dial_kind = NCP__DIAL_REFILL;
+    if (ncp__cold(slot)->dial_kind == NCP__DIAL_PREWARM) {
+        ncp__cold(slot)->dial_kind = NCP__DIAL_REFILL;
         prewarm_failed(engine, now_ns, acts);
     } else {
         blame(engine, owner, adopted, NCP_EDIAL, ETIMEDOUT, now_ns, acts);
@@ -766,8 +770,9 @@ static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
 /* A dial whose error is still to be delivered when it takes too long. */
 static bool can_be_overdue(const struct ncp__slot *slot)
 {
-    return slot->dial_kind != NCP__DIAL_BOUND && slot->id == 0 &&
-           (slot->dial_flags & NCP__DIAL_OVERDUE) == 0;
+    return ncp__cold(slot)->dial_kind != NCP__DIAL_BOUND &&
+           ncp__cold(slot)->id == 0 &&
+           (ncp__cold(slot)->dial_flags & NCP__DIAL_OVERDUE) == 0;
 }
 
 void ncp__engine_overdue_dials(struct ncp__engine *engine, uint64_t now_ns,
@@ -775,9 +780,9 @@ void ncp__engine_overdue_dials(struct ncp__engine *engine, uint64_t now_ns,
 {
     ncp__engine_lock(engine);
     for (uint32_t i = engine->dials; i != NCP__NO_SLOT;
-         i = ncp__engine_slot(engine, i)->dials_next) {
+         i = ncp__cold(ncp__engine_slot(engine, i))->dials_next) {
         struct ncp__slot *slot = ncp__engine_slot(engine, i);
-        if (can_be_overdue(slot) && now_ns >= slot->due_ns)
+        if (can_be_overdue(slot) && now_ns >= ncp__cold(slot)->due_ns)
             overdue(engine, slot, now_ns, acts);
     }
     ncp__serve_locked(engine, now_ns, acts);
@@ -789,10 +794,10 @@ uint64_t ncp__engine_next_dial_due(struct ncp__engine *engine)
     ncp__engine_lock(engine);
     uint64_t next_ns = engine->retry_ns;
     for (uint32_t i = engine->dials; i != NCP__NO_SLOT;
-         i = ncp__engine_slot(engine, i)->dials_next) {
+         i = ncp__cold(ncp__engine_slot(engine, i))->dials_next) {
         const struct ncp__slot *slot = ncp__engine_slot(engine, i);
-        if (can_be_overdue(slot) && slot->due_ns < next_ns)
-            next_ns = slot->due_ns;
+        if (can_be_overdue(slot) && ncp__cold(slot)->due_ns < next_ns)
+            next_ns = ncp__cold(slot)->due_ns;
     }
     ncp__engine_unlock(engine);
     return next_ns;
@@ -824,7 +829,7 @@ static bool bound_connected_locked(struct ncp__engine *engine, uint32_t index,
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     struct ncp__waiter *owner = slot->of.owner;
     uint32_t epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed);
-    int protocol = slot->protocol, ip = slot->ip, status;
+    int protocol = ncp__cold(slot)->protocol, ip = ncp__cold(slot)->ip, status;
     bool flushed =
         epoch != atomic_load_explicit(&engine->epoch, memory_order_relaxed);
 
@@ -916,10 +921,11 @@ bool ncp__engine_dial_wanted(struct ncp__engine *engine, uint32_t index,
     ncp__engine_lock(engine);
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     bool wanted = !ncp__engine_closed(engine);
-    if (wanted && slot->dial_kind == NCP__DIAL_DEMAND)
+    if (wanted && ncp__cold(slot)->dial_kind == NCP__DIAL_DEMAND)
         wanted = slot->of.owner != NULL || adopt(engine, index);
-    slot->dial_flags &= (uint8_t)~NCP__DIAL_ADOPTED; /* it begins only now */
-    if (!wanted && slot->dial_kind == NCP__DIAL_BOUND)
+    ncp__cold(slot)->dial_flags &=
+        (uint8_t)~NCP__DIAL_ADOPTED; /* it begins only now */
+    if (!wanted && ncp__cold(slot)->dial_kind == NCP__DIAL_BOUND)
         (void)bound_failed_locked(engine, index, NCP_ECANCELED, 0, NULL, now_ns,
                                   acts);
     else if (!wanted)
@@ -938,18 +944,18 @@ void ncp__engine_renew(struct ncp__engine *engine, uint32_t index,
 
     ncp__engine_lock(engine);
     ncp__idle_leave(&engine->idle, index);
-    tally->current_by_protocol[slot->protocol]--;
-    tally->current_by_ip[slot->ip]--;
+    tally->current_by_protocol[ncp__cold(slot)->protocol]--;
+    tally->current_by_ip[ncp__cold(slot)->ip]--;
     slot->handle = made->handle;
-    slot->fd = made->fd;
-    slot->protocol = (uint8_t)made->protocol;
-    slot->ip = (uint8_t)made->ip;
+    ncp__cold(slot)->fd = made->fd;
+    ncp__cold(slot)->protocol = (uint8_t)made->protocol;
+    ncp__cold(slot)->ip = (uint8_t)made->ip;
     if (!made->datagram)
         atomic_fetch_and_explicit(&slot->flags, (uint8_t)~NCP__FLAG_DATAGRAM,
                                   memory_order_relaxed);
     begin_life(engine, slot, now_ns);
-    tally->current_by_protocol[slot->protocol]++;
-    tally->current_by_ip[slot->ip]++;
+    tally->current_by_protocol[ncp__cold(slot)->protocol]++;
+    tally->current_by_ip[ncp__cold(slot)->ip]++;
     ncp__idle_join(&engine->idle, index);
     ncp__engine_unlock(engine);
 }

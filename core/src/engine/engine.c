@@ -158,7 +158,8 @@ static void wake_oldest(struct ncp__engine *engine, struct ncp__waiter *waiter,
         ncp__waiter_poke(waiter);
     /* With several kinds the next return may be for another one. */
     if (ncp__idle_one_kind(&engine->idle) &&
-        ncp__lines_all_fit(&engine->lines, slot->protocol, slot->ip))
+        ncp__lines_all_fit(&engine->lines, ncp__cold(slot)->protocol,
+                           ncp__cold(slot)->ip))
         atomic_fetch_or_explicit(&engine->gate, NCP__GATE_TOLD,
                                  memory_order_relaxed);
 }
@@ -197,8 +198,8 @@ static void offer_locked(struct ncp__engine *engine, uint32_t index,
     int reason = refusal(engine);
 
     if ((gate & NCP__GATE_SUSPENDED) == 0)
-        waiter =
-            ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
+        waiter = ncp__lines_oldest_for(
+            &engine->lines, ncp__cold(slot)->protocol, ncp__cold(slot)->ip);
     if (reason == NCP_REASON_POOL_CLOSED || reason == NCP_REASON_SHRUNK ||
         (reason == NCP_REASON_IDLE_FULL && waiter == NULL)) {
         ncp__begin_close_locked(engine, index, reason, now_ns, acts);

@@ -40,7 +40,8 @@ static inline bool ncp__fast_rested(const struct ncp__slot *slot,
 
     return now_ns > touched &&
            now_ns - touched >
-               atomic_load_explicit(&slot->idle_limit_ns, memory_order_relaxed);
+               atomic_load_explicit(&ncp__cold(slot)->idle_limit_ns,
+                                    memory_order_relaxed);
 }
 
 /* Whether the gate lets a get through. */

@@ -110,7 +110,8 @@ static bool slot_fits(const struct ncp__idle *idle, uint32_t index,
 {
     const struct ncp__slot *slot = slot_at(idle, index);
 
-    return ncp__fits(slot->protocol, slot->ip, want_protocol, want_ip);
+    return ncp__fits(ncp__cold(slot)->protocol, ncp__cold(slot)->ip,
+                     want_protocol, want_ip);
 }
 
 /* The first idle one that fits, from the head on, or NCP__NO_SLOT. */
@@ -132,8 +133,8 @@ static uint32_t first_of(const struct ncp__idle *idle,
 
     while (index != NCP__NO_SLOT &&
            (!is_idle(idle, index) ||
-            slot_at(idle, index)->protocol != bucket->protocol ||
-            slot_at(idle, index)->ip != bucket->ip))
+            ncp__cold(slot_at(idle, index))->protocol != bucket->protocol ||
+            ncp__cold(slot_at(idle, index))->ip != bucket->ip))
         index = get_number(&slot_at(idle, index)->next);
     return index;
 }

@@ -38,10 +38,11 @@ static void account_left(struct ncp__engine *engine, uint32_t index,
     ncp__idle_leave(&engine->idle, index);
     engine->open--;
     tally->closed++;
-    tally->current_by_protocol[slot->protocol]--;
-    tally->current_by_ip[slot->ip]--;
-    tally->lifetime_ns +=
-        now_ns > slot->created_ns ? now_ns - slot->created_ns : 0;
+    tally->current_by_protocol[ncp__cold(slot)->protocol]--;
+    tally->current_by_ip[ncp__cold(slot)->ip]--;
+    tally->lifetime_ns += now_ns > ncp__cold(slot)->created_ns
+                              ? now_ns - ncp__cold(slot)->created_ns
+                              : 0;
     if ((atomic_load_explicit(&engine->gate, memory_order_relaxed) &
          NCP__GATE_OVER) != 0)
         update_over(engine);
@@ -54,8 +55,8 @@ void ncp__begin_close_locked(struct ncp__engine *engine, uint32_t index,
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
 
     set_state(slot, NCP__CLOSING);
-    slot->reason = (uint8_t)reason;
-    slot->link = acts->close_head;
+    ncp__cold(slot)->reason = (uint8_t)reason;
+    ncp__cold(slot)->link = acts->close_head;
     acts->close_head = index;
     account_left(engine, index, now_ns);
     if (engine->limits.close_first)
@@ -78,7 +79,7 @@ void ncp__engine_closed_some(struct ncp__engine *engine, uint32_t head,
 {
     ncp__engine_lock(engine);
     while (head != NCP__NO_SLOT) {
-        uint32_t next = ncp__engine_slot(engine, head)->link;
+        uint32_t next = ncp__cold(ncp__engine_slot(engine, head))->link;
         if (engine->limits.close_first)
             engine->closing--;
         ncp__slots_release(&engine->slots, head);
@@ -93,7 +94,7 @@ void ncp__engine_closed_some(struct ncp__engine *engine, uint32_t head,
 void ncp__engine_closed_one(struct ncp__engine *engine, uint32_t index,
                             uint64_t now_ns, struct ncp__acts *acts)
 {
-    ncp__engine_slot(engine, index)->link = NCP__NO_SLOT;
+    ncp__cold(ncp__engine_slot(engine, index))->link = NCP__NO_SLOT;
     ncp__engine_closed_some(engine, index, now_ns, acts);
 }
 
@@ -123,7 +124,7 @@ bool ncp__take_away_locked(struct ncp__engine *engine, uint32_t index,
             memory_order_acq_rel, memory_order_relaxed))
         return false;
     account_left(engine, index, now_ns);
-    slot->dial_flags |= NCP__SLOT_OUT;
+    ncp__cold(slot)->dial_flags |= NCP__SLOT_OUT;
     engine->out++;
     engine->tally.evicted += state == NCP__EVICTED;
     ncp__serve_locked(engine, now_ns, acts);
@@ -209,7 +210,7 @@ void ncp__engine_count_leak(struct ncp__engine *engine)
 void ncp__begin_check_locked(struct ncp__engine *engine, uint32_t index,
                              uint64_t now_ns)
 {
-    ncp__engine_slot(engine, index)->checked_ns = now_ns;
+    ncp__cold(ncp__engine_slot(engine, index))->checked_ns = now_ns;
     ncp__idle_begin_check(&engine->idle, index);
 }
 
@@ -237,7 +238,7 @@ static void end_check(struct ncp__engine *engine, uint32_t index, bool healthy,
     int reason = healthy ? ncp__engine_expired(engine, slot, now_ns, false)
                          : NCP_REASON_UNHEALTHY;
 
-    slot->checked_ns = now_ns;
+    ncp__cold(slot)->checked_ns = now_ns;
     ncp__idle_end_check(&engine->idle);
     if (reason == NCP_REASON_NONE && !ncp__engine_closed(engine)) {
         ncp__idle_unclaim(&engine->idle, index);
@@ -460,7 +461,8 @@ static void forget_chunk(struct ncp__engine *engine, uint32_t chunk_index,
         uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
         enum ncp__state state = ncp__word_state(word);
 
-        if (state != NCP__FREE && (state != NCP__CREATING || slot->id != 0))
+        if (state != NCP__FREE &&
+            (state != NCP__CREATING || ncp__cold(slot)->id != 0))
             drop(context, slot);
         ncp__slots_release(&engine->slots, chunk_index * NCP__CHUNK_SLOTS + i);
     }

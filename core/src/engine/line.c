@@ -104,7 +104,7 @@ void ncp__give_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
 
     ncp__leave_line_locked(engine, waiter, acts);
     if (!fresh) {
-        slot->slow_gets++;
+        ncp__cold(slot)->slow_gets++;
         ncp__pace_served(&engine->pace);
     }
     atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
@@ -159,8 +159,8 @@ static bool serve_one_locked(struct ncp__engine *engine, uint64_t now_ns,
             continue;
         }
         const struct ncp__slot *slot = ncp__engine_slot(engine, index);
-        waiter =
-            ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
+        waiter = ncp__lines_oldest_for(
+            &engine->lines, ncp__cold(slot)->protocol, ncp__cold(slot)->ip);
         ncp__give_locked(engine, waiter, index, false, now_ns, acts);
         return true;
     }
@@ -272,8 +272,8 @@ int ncp__try_locked(struct ncp__engine *engine, struct ncp__waiter *waiter,
         if (index == NCP__NO_SLOT)
             break;
         const struct ncp__slot *slot = ncp__engine_slot(engine, index);
-        struct ncp__waiter *older =
-            ncp__lines_oldest_for(&engine->lines, slot->protocol, slot->ip);
+        struct ncp__waiter *older = ncp__lines_oldest_for(
+            &engine->lines, ncp__cold(slot)->protocol, ncp__cold(slot)->ip);
         if (older != NULL) {
             ncp__give_locked(engine, older, index, false, now_ns, acts);
             continue;

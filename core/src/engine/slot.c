@@ -74,12 +74,45 @@ static uint64_t first_generation(void)
 
 static void append_free(struct ncp__slots *slots, uint32_t index)
 {
-    ncp__slot_at(slots, index)->link = NCP__NO_SLOT;
+    ncp__cold(ncp__slot_at(slots, index))->link = NCP__NO_SLOT;
     if (slots->free_head == NCP__NO_SLOT)
         slots->free_head = index;
     else
-        ncp__slot_at(slots, slots->free_tail)->link = index;
+        ncp__cold(ncp__slot_at(slots, slots->free_tail))->link = index;
     slots->free_tail = index;
+}
+
+static uint16_t words_between(const struct ncp__slot *slot,
+                              const struct ncp__cold *cold)
+{
+    return (uint16_t)(((uintptr_t)cold - (uintptr_t)slot) / sizeof(uint64_t));
+}
+
+static struct ncp__chunk *make_chunk(void)
+{
+    struct ncp__chunk *chunk =
+        ncp__alloc_aligned(sizeof(*chunk), NCP__LINE_PAIR);
+
+    if (chunk == NULL)
+        return NULL;
+    for (int i = 0; i < NCP__CHUNK_SLOTS; i++) {
+        struct ncp__slot *slot = &chunk->slots[i];
+        slot->cold_after = words_between(slot, &chunk->cold[i]);
+        atomic_init(&slot->word, ncp__word(first_generation(), NCP__FREE));
+    }
+    return chunk;
+}
+
+/* Every other one first: processors fetch lines by twos, and so the connections of
+ * a small pool have pairs to themselves. */
+static void free_chunk(struct ncp__slots *slots, uint32_t chunk)
+{
+    uint32_t base = chunk * NCP__CHUNK_SLOTS;
+
+    for (uint32_t i = 0; i < NCP__CHUNK_SLOTS; i += 2)
+        append_free(slots, base + i);
+    for (uint32_t i = 1; i < NCP__CHUNK_SLOTS; i += 2)
+        append_free(slots, base + i);
 }
 
 static bool grow(struct ncp__slots *slots)
@@ -90,17 +123,12 @@ static bool grow(struct ncp__slots *slots)
         return false;
     if (count == slots->room && !widen_table(slots))
         return false;
-    struct ncp__chunk *chunk =
-        ncp__alloc_aligned(sizeof(*chunk), NCP__LINE_PAIR);
+    struct ncp__chunk *chunk = make_chunk();
     if (chunk == NULL)
         return false;
-    for (int i = 0; i < NCP__CHUNK_SLOTS; i++)
-        atomic_init(&chunk->slots[i].word,
-                    ncp__word(first_generation(), NCP__FREE));
     atomic_load_explicit(&slots->table, memory_order_relaxed)[count] = chunk;
     atomic_store_explicit(&slots->chunks, count + 1, memory_order_release);
-    for (uint32_t i = 0; i < NCP__CHUNK_SLOTS; i++)
-        append_free(slots, count * NCP__CHUNK_SLOTS + i);
+    free_chunk(slots, count);
     return true;
 }
 
@@ -113,8 +141,8 @@ uint32_t ncp__slots_reserve(struct ncp__slots *slots)
     struct ncp__slot *slot = ncp__slot_at(slots, index);
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
 
-    slots->free_head = slot->link;
-    slot->link = NCP__NO_SLOT;
+    slots->free_head = ncp__cold(slot)->link;
+    ncp__cold(slot)->link = NCP__NO_SLOT;
     /* Release: whoever finds this generation finds what was written before. */
     atomic_store_explicit(&slot->word,
                           ncp__word(ncp__word_generation(word), NCP__CREATING),
@@ -139,35 +167,38 @@ static uint64_t relaxed(const _Atomic uint64_t *value)
 }
 
 /* What a connection has besides when it was lent; in a reservation the same
- * memory says whose dial it is. */
-static void view_lent(struct ncp__slot *view, const struct ncp__slot *slot)
+ * memory says whose dial it is, and when that has to end. */
+static void view_lent(struct ncp__slot_copy *view, const struct ncp__slot *slot)
 {
-    uint8_t flags = atomic_load_explicit(&view->flags, memory_order_relaxed);
+    uint8_t flags =
+        atomic_load_explicit(&view->slot.flags, memory_order_relaxed);
 
-    view->checked_ns = slot->checked_ns;
-    view->gets_base = slot->gets_base;
-    view->slow_gets = slot->slow_gets;
+    view->cold.checked_ns = ncp__cold(slot)->checked_ns;
+    view->cold.gets_base = ncp__cold(slot)->gets_base;
+    view->cold.slow_gets = ncp__cold(slot)->slow_gets;
     if ((flags & NCP__FLAG_TAGGED) != 0)
-        view->of.tag = __atomic_load_n(&slot->of.tag, __ATOMIC_RELAXED);
+        view->slot.of.tag = __atomic_load_n(&slot->of.tag, __ATOMIC_RELAXED);
 }
 
-void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot)
+void ncp__slot_view(struct ncp__slot_copy *view, const struct ncp__slot *slot)
 {
+    const struct ncp__cold *cold = ncp__cold(slot);
     uint64_t word = relaxed(&slot->word);
 
-    *view = (struct ncp__slot){
-        .handle = slot->handle,
-        .fd = __atomic_load_n(&slot->fd, __ATOMIC_RELAXED),
-        .protocol = slot->protocol,
-        .ip = slot->ip,
-        .id = slot->id,
-        .created_ns = slot->created_ns,
-        .reason = slot->reason,
+    *view = (struct ncp__slot_copy){
+        .slot.handle = slot->handle,
+        .slot.cold_after = words_between(&view->slot, &view->cold),
+        .cold.fd = __atomic_load_n(&cold->fd, __ATOMIC_RELAXED),
+        .cold.protocol = cold->protocol,
+        .cold.ip = cold->ip,
+        .cold.id = cold->id,
+        .cold.created_ns = cold->created_ns,
+        .cold.reason = cold->reason,
     };
-    atomic_init(&view->word, word);
-    atomic_init(&view->gets, relaxed(&slot->gets));
-    atomic_init(&view->touched_ns, relaxed(&slot->touched_ns));
-    atomic_init(&view->flags,
+    atomic_init(&view->slot.word, word);
+    atomic_init(&view->slot.gets, relaxed(&slot->gets));
+    atomic_init(&view->slot.touched_ns, relaxed(&slot->touched_ns));
+    atomic_init(&view->slot.flags,
                 atomic_load_explicit(&slot->flags, memory_order_relaxed));
     if (ncp__word_state(word) != NCP__CREATING)
         view_lent(view, slot);

@@ -1,9 +1,10 @@
 /*
  * Slots: where connections live.
  *
- * A slot is two cache lines: the hot one, which a get and a put touch, and the
- * cold one. Slots come in chunks of 64 with their idle mask, are made when
- * needed and freed only with the pool, so a stale lease can always be looked at.
+ * A slot is in two parts: a cache line that a get and a put touch, and a cold
+ * part, which shares lines with others because it is seldom written. Slots come in
+ * chunks of 64 with their idle mask, are made when needed and freed only with the
+ * pool, so a stale lease can always be looked at.
  *
  * Who may write what: the owner of a slot writes everything in it. There is one
  * owner at a time: who reserved it (under the engine's lock), or who won the
@@ -62,61 +63,83 @@ enum {
 
 struct ncp__waiter;
 
+/* What a get or a put writes, or reads each time. */
 struct ncp__slot {
-    /* hot */
     _Atomic uint64_t word;       /* generation << 4 | state */
     uint64_t handle;             /* the user's */
     _Atomic uint64_t gets;       /* fast gets, ever; written by the owner */
     _Atomic uint64_t touched_ns; /* last borrow or return, coarse */
     _Atomic uint64_t lifetime_end_ns; /* NCP__NEVER for none */
-    _Atomic uint64_t idle_limit_ns;   /* NCP__NEVER for none */
-    int32_t fd;
+    union {
+        struct ncp__waiter *owner; /* CREATING: whose dial it is, or NULL */
+        uint64_t tag;              /* of the lease, with FLAG_TAGGED */
+    } of;
     _Atomic uint32_t epoch; /* flush generation it belongs to */
-    uint8_t protocol;
-    uint8_t ip;
+    _Atomic uint32_t stamp; /* order of returns; lock store: the one before */
+    _Atomic uint32_t next;  /* idle: the one to take after this one */
     _Atomic uint8_t flags;
     _Atomic uint8_t
-        where; /* its bucket; lock store: whether it is in the list */
-    _Atomic uint32_t next; /* idle: the one to take after this one */
-    /* cold */
+        where;           /* its bucket; lock store: whether it is in the list */
+    uint16_t cold_after; /* where its cold part is: ncp__cold */
+} __attribute__((aligned(NCP__CACHE_LINE)));
+
+_Static_assert(sizeof(struct ncp__slot) == NCP__CACHE_LINE,
+               "a slot is a cache line");
+
+/* What is written when a connection comes, is checked, handed over or goes. */
+struct ncp__cold {
     uint64_t id;
     uint64_t created_ns;
     union {
         uint64_t checked_ns; /* last check; CHECKING: when it began; 0 never */
         uint64_t due_ns;     /* CREATING: when connection_timeout ends */
     };
-    union {
-        struct ncp__waiter *owner; /* CREATING: whose dial it is, or NULL */
-        uint64_t tag;              /* of the lease, with FLAG_TAGGED */
-    } of;
-    _Atomic uint32_t stamp; /* order of returns; lock store: the one before */
-    uint32_t gets_base;     /* gets when the connection joined, truncated */
+    _Atomic uint64_t idle_limit_ns; /* NCP__NEVER for none */
+    int32_t fd;
+    uint32_t gets_base; /* gets when the connection joined, truncated */
     union {
         uint32_t slow_gets;  /* gets of this connection by hand-over */
         uint32_t dials_next; /* CREATING: list of dials in progress */
     };
-    uint32_t link;      /* list of its state: free, dials, jobs, closes */
+    uint32_t link; /* list of its state: free, dials, jobs, closes */
+    uint8_t protocol;
+    uint8_t ip;
     uint8_t dial_kind;  /* CREATING: enum ncp__dial_kind */
     uint8_t reason;     /* CLOSING: enum ncp_reason */
     uint8_t work;       /* pull: queued work, enum ncp_event_type; or 0 */
-    uint8_t dial_flags; /* CREATING: NCP__DIAL_* below */
-} __attribute__((aligned(NCP__CACHE_LINE)));
+    uint8_t dial_flags; /* CREATING: NCP__DIAL_* above */
+};
 
-_Static_assert(sizeof(struct ncp__slot) == 2 * NCP__CACHE_LINE,
-               "a slot is two cache lines");
-
-/* What the idle store needs, one line for 64 slots. All of it is hints until the
- * slot is owned. */
+/* A chunk is 121 bytes a slot, so that with its place in the heap and in the table
+ * a connection takes less than two cache lines. */
 struct ncp__chunk {
-    struct ncp__slot slots[NCP__CHUNK_SLOTS]; /* each in a pair of lines */
-    _Atomic uint64_t idle; /* may be idle; clear: is not, or soon set */
-    _Atomic uint64_t open; /* has a connection that counts */
+    struct ncp__slot slots[NCP__CHUNK_SLOTS];
+    struct ncp__cold cold[NCP__CHUNK_SLOTS];
+    /* What the idle store needs, one line for 64 slots. All of it is hints until
+     * the slot is owned. */
+    _Atomic uint64_t idle __attribute__((aligned(
+        NCP__CACHE_LINE))); /* may be idle; clear: is not, or soon set */
+    _Atomic uint64_t open;  /* has a connection that counts */
     _Atomic uint64_t tcp;
     _Atomic uint64_t udp;
     _Atomic uint64_t ipv4;
     _Atomic uint64_t ipv6;
-    uint64_t pad[2];
-} __attribute__((aligned(NCP__CACHE_LINE)));
+};
+
+_Static_assert(sizeof(struct ncp__chunk) == 121 * NCP__CHUNK_SLOTS,
+               "a chunk is as small as it says");
+
+/* A slot as it was, for somebody who may look when it is another's already. */
+struct ncp__slot_copy {
+    struct ncp__slot slot;
+    struct ncp__cold cold;
+};
+
+static inline struct ncp__cold *ncp__cold(const struct ncp__slot *slot)
+{
+    return (struct ncp__cold *)((uintptr_t)slot +
+                                slot->cold_after * sizeof(uint64_t));
+}
 
 struct ncp__slots {
     _Atomic uint32_t chunks;             /* how many exist */
@@ -204,6 +227,6 @@ void ncp__slots_release(struct ncp__slots *slots, uint32_t index);
 
 /* What there is to know of the connection in a slot, for somebody who looks at it
  * when the slot may be another's already. */
-void ncp__slot_view(struct ncp__slot *view, const struct ncp__slot *slot);
+void ncp__slot_view(struct ncp__slot_copy *view, const struct ncp__slot *slot);
 
 #endif

@@ -7,7 +7,7 @@ static uint32_t pop(const ncp_pool *pool, uint32_t *head)
     uint32_t index = *head;
 
     if (index != NCP__NO_SLOT)
-        *head = ncp__engine_slot(&pool->engine, index)->link;
+        *head = ncp__cold(ncp__engine_slot(&pool->engine, index))->link;
     return index;
 }
 
@@ -70,8 +70,8 @@ static int close_one(ncp_pool *pool, uint32_t index, struct closed *closed)
         ncp__service_job(pool, index);
         return NCP_OK;
     }
-    int rc = ncp__conn_close(&conn, conn.slot->reason);
-    conn.slot->link = closed->head;
+    int rc = ncp__conn_close(&conn, ncp__cold(conn.slot)->reason);
+    ncp__cold(conn.slot)->link = closed->head;
     closed->head = index;
     closed->count++;
     return rc;

@@ -26,12 +26,12 @@ int ncp__conn_call(const struct ncp_conn *conn, int callback, int reason,
 
 static int close_descriptor(const struct ncp_conn *conn)
 {
-    if (conn->slot->fd < 0)
+    if (ncp__cold(conn->slot)->fd < 0)
         return NCP_OK;
-    int error = ncp__net.close(conn->slot->fd);
+    int error = ncp__net.close(ncp__cold(conn->slot)->fd);
     if (error == 0)
         return NCP_OK;
-    ncp__log(conn->pool, NCP_LOG_ERROR, conn->slot->id,
+    ncp__log(conn->pool, NCP_LOG_ERROR, ncp__cold(conn->slot)->id,
              "event=close_failed errno=%d", error);
     return NCP_ECLOSEHOOK;
 }
@@ -40,17 +40,17 @@ static int close_descriptor(const struct ncp_conn *conn)
  * first: a child forked meanwhile must not close what its number has become. */
 static int let_go(const struct ncp_conn *conn, int reason)
 {
-    struct ncp__slot copy;
-    struct ncp_conn view = {conn->pool, &copy, conn->index};
+    struct ncp__slot_copy copy;
+    struct ncp_conn view = {conn->pool, &copy.slot, conn->index};
 
     ncp__slot_view(&copy, conn->slot);
     /* Who looks at leases may still look at this one. */
-    __atomic_store_n(&conn->slot->fd, -1, __ATOMIC_RELAXED);
+    __atomic_store_n(&ncp__cold(conn->slot)->fd, -1, __ATOMIC_RELAXED);
     if (conn->pool->config.conn[NCP_CALLBACK_CLOSER] == NULL)
         return close_descriptor(&view);
     int rc = ncp__conn_call(&view, NCP_CALLBACK_CLOSER, reason, NCP_ECLOSEHOOK);
     if (rc != NCP_OK)
-        ncp__log(conn->pool, NCP_LOG_ERROR, copy.id,
+        ncp__log(conn->pool, NCP_LOG_ERROR, copy.cold.id,
                  "event=close_failed reason=%s status=%s",
                  ncp_reason_text(reason), ncp_status_name(rc));
     return rc;
@@ -60,9 +60,10 @@ static void announce(const struct ncp_conn *conn, int reason)
 {
     const struct ncp__slot *slot = conn->slot;
 
-    ncp__log(conn->pool, NCP_LOG_DEBUG, slot->id,
+    ncp__log(conn->pool, NCP_LOG_DEBUG, ncp__cold(slot)->id,
              "event=close reason=%s protocol=%s ip=%s", ncp_reason_text(reason),
-             ncp_protocol_text(slot->protocol), ncp_ip_text(slot->ip));
+             ncp_protocol_text(ncp__cold(slot)->protocol),
+             ncp_ip_text(ncp__cold(slot)->ip));
     (void)ncp__conn_call(conn, NCP_CALLBACK_ON_CLOSE, reason, NCP_EHOOK);
 }
 
@@ -74,11 +75,11 @@ int ncp__conn_close(const struct ncp_conn *conn, int reason)
 
 bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
                          enum ncp__state state, int reason,
-                         struct ncp__slot *copy)
+                         struct ncp__slot_copy *copy)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    struct ncp_conn conn = {pool, copy, index};
+    struct ncp_conn conn = {pool, &copy->slot, index};
     struct ncp__acts acts = NCP__NO_ACTS;
     uint64_t now_ns = ncp__engine_now(engine);
 
@@ -89,18 +90,18 @@ bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
     bool ours = begun && ncp__take_away_locked(engine, index, generation, state,
                                                now_ns, &acts);
     if (ours) {
-        slot->reason = (uint8_t)reason;
+        ncp__cold(slot)->reason = (uint8_t)reason;
         ncp__slot_view(copy, slot); /* the borrower may put it any moment */
         /* Under the lock, which a put takes before it closes the descriptor. */
-        if (slot->fd >= 0 && !pool->pull)
-            ncp__net.shutdown(slot->fd);
+        if (ncp__cold(slot)->fd >= 0 && !pool->pull)
+            ncp__net.shutdown(ncp__cold(slot)->fd);
     }
     ncp__engine_unlock(engine);
     if (ours && pool->pull)
         ncp__pull_work(pool, index, NCP_EVENT_CLOSE);
     else if (ours)
         announce(&conn, reason);
-    if (ours && !pool->pull && copy->fd < 0)
+    if (ours && !pool->pull && copy->cold.fd < 0)
         (void)let_go(&conn, reason);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return ours;
@@ -115,15 +116,16 @@ int ncp__conn_taken_back(ncp_pool *pool, uint32_t index)
     int rc = NCP_OK;
 
     ncp__engine_lock(engine); /* who took it away is done with it */
-    bool to_close = slot->fd >= 0 && !pool->pull;
-    bool to_tell = slot->work != 0; /* pull: its CLOSE event frees the slot */
+    bool to_close = ncp__cold(slot)->fd >= 0 && !pool->pull;
+    bool to_tell =
+        ncp__cold(slot)->work != 0; /* pull: its CLOSE event frees the slot */
     if (to_tell)
         ncp__mark_closing_locked(slot);
     ncp__engine_unlock(engine);
     if (to_tell)
         return NCP_OK;
     if (to_close)
-        rc = let_go(&conn, slot->reason);
+        rc = let_go(&conn, ncp__cold(slot)->reason);
     ncp__engine_taken_back(engine, index, &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return rc;
@@ -133,19 +135,19 @@ void ncp__conn_abandoned(ncp_pool *pool, uint32_t index)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    struct ncp__slot copy = {.fd = -1};
-    struct ncp_conn conn = {pool, &copy, index};
+    struct ncp__slot_copy copy = {.cold.fd = -1};
+    struct ncp_conn conn = {pool, &copy.slot, index};
 
     ncp__engine_lock(engine);
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
     enum ncp__state state = ncp__word_state(word);
     if (state == NCP__EVICTED || state == NCP__TAKEN) {
         ncp__slot_view(&copy, slot);
-        slot->fd = -1;
+        ncp__cold(slot)->fd = -1;
     }
     ncp__engine_unlock(engine);
-    if (copy.fd >= 0 && !pool->pull)
-        (void)let_go(&conn, copy.reason);
+    if (copy.cold.fd >= 0 && !pool->pull)
+        (void)let_go(&conn, copy.cold.reason);
 }
 
 void ncp__conn_examine(const ncp_pool *pool, struct ncp__made *made)
@@ -157,8 +159,10 @@ void ncp__conn_examine(const ncp_pool *pool, struct ncp__made *made)
 
 void ncp__conn_created(const ncp_pool *pool, const struct ncp__slot *slot)
 {
-    ncp__log(pool, NCP_LOG_DEBUG, slot->id, "event=create protocol=%s ip=%s",
-             ncp_protocol_text(slot->protocol), ncp_ip_text(slot->ip));
+    ncp__log(pool, NCP_LOG_DEBUG, ncp__cold(slot)->id,
+             "event=create protocol=%s ip=%s",
+             ncp_protocol_text(ncp__cold(slot)->protocol),
+             ncp_ip_text(ncp__cold(slot)->ip));
 }
 
 bool ncp__is_datagram(int fd)

@@ -165,9 +165,9 @@ static void read_request(ncp_pool *pool, uint32_t index, ncp_dial *dial)
 
     *dial = (ncp_dial){.pool = pool, .deadline_ns = NCP__NEVER};
     ncp__engine_lock(engine);
-    dial->protocol = slot->protocol;
-    dial->ip = slot->ip;
-    dial->timeout_ns = slot->due_ns;
+    dial->protocol = ncp__cold(slot)->protocol;
+    dial->ip = ncp__cold(slot)->ip;
+    dial->timeout_ns = ncp__cold(slot)->due_ns;
     if (slot->of.owner != NULL) {
         dial->deadline_ns = slot->of.owner->deadline_ns;
         dial->attempt = slot->of.owner->attempts;
@@ -195,7 +195,8 @@ static void fail(ncp_pool *pool, uint32_t index, int status,
                  const ncp_dial *dial)
 {
     struct ncp__engine *engine = &pool->engine;
-    bool bound = ncp__engine_slot(engine, index)->dial_kind == NCP__DIAL_BOUND;
+    bool bound = ncp__cold(ncp__engine_slot(engine, index))->dial_kind ==
+                 NCP__DIAL_BOUND;
     struct ncp__acts acts = NCP__NO_ACTS;
     const char *text = status == NCP_EINVALIDCONN && dial->text[0] == '\0'
                            ? "the dialer returned no connection"
@@ -241,7 +242,7 @@ static void succeed(ncp_pool *pool, uint32_t index)
     struct ncp__acts acts = NCP__NO_ACTS;
 
     ncp__conn_created(pool, slot);
-    if (slot->dial_kind == NCP__DIAL_BOUND)
+    if (ncp__cold(slot)->dial_kind == NCP__DIAL_BOUND)
         (void)ncp__engine_bound_connected(engine, index,
                                           ncp__engine_now(engine), &acts);
     else

@@ -15,10 +15,10 @@ void ncp__event_slot(ncp_event *event, const ncp_pool *pool, uint32_t index,
     event->type = type;
     event->lease = ncp__engine_lease(&pool->engine, index);
     event->handle = slot->handle;
-    event->conn_id = slot->id;
-    event->fd = slot->fd;
-    event->protocol = slot->protocol;
-    event->ip = slot->ip;
+    event->conn_id = ncp__cold(slot)->id;
+    event->fd = ncp__cold(slot)->fd;
+    event->protocol = ncp__cold(slot)->protocol;
+    event->ip = ncp__cold(slot)->ip;
 }
 
 void ncp__event_conn(ncp_event *event, const ncp_pool *pool,
@@ -34,7 +34,7 @@ void ncp__event_dial_locked(ncp_event *event, const ncp_pool *pool,
 {
     const struct ncp__slot *slot = ncp__engine_slot(&pool->engine, index);
     const struct ncp__waiter *owner = slot->of.owner;
-    uint64_t end_ns = slot->due_ns;
+    uint64_t end_ns = ncp__cold(slot)->due_ns;
 
     ncp__event_slot(event, pool, index, NCP_EVENT_DIAL);
     event->handle = 0;
@@ -47,7 +47,7 @@ void ncp__event_dial_locked(ncp_event *event, const ncp_pool *pool,
         event->ticket = owner->named ? owner->ticket : 0;
     }
     event->timeout_ms = ncp__ms_until(now_ns, end_ns);
-    event->creation_ms = ncp__ms_until(now_ns, slot->due_ns);
+    event->creation_ms = ncp__ms_until(now_ns, ncp__cold(slot)->due_ns);
 }
 
 void ncp__event_failure(ncp_event *event, const struct ncp__waiter *waiter,

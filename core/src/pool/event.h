@@ -41,10 +41,10 @@ static inline void ncp__event_lend(ncp_event *event, ncp_pool *pool,
     event->lease = lease;
     event->tag = tag;
     event->handle = slot->handle;
-    event->conn_id = slot->id;
-    event->fd = slot->fd;
-    event->protocol = slot->protocol;
-    event->ip = slot->ip;
+    event->conn_id = ncp__cold(slot)->id;
+    event->fd = ncp__cold(slot)->fd;
+    event->protocol = ncp__cold(slot)->protocol;
+    event->ip = ncp__cold(slot)->ip;
     event->reused = 1;
 }
 

@@ -27,8 +27,8 @@ static void restore_blocking(const struct ncp__slot *slot)
 {
     uint8_t flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
 
-    if (slot->fd >= 0)
-        ncp__net.set_nonblocking(slot->fd,
+    if (ncp__cold(slot)->fd >= 0)
+        ncp__net.set_nonblocking(ncp__cold(slot)->fd,
                                  (flags & NCP__FLAG_NONBLOCKING) != 0);
 }
 

@@ -117,10 +117,10 @@ bool ncp__host_leak(ncp_pool *pool, ncp_lease lease,
     note->event.lease = lease;
     note->event.reason = reason;
     note->event.handle = slot->handle;
-    note->event.conn_id = slot->id;
-    note->event.fd = slot->fd;
-    note->event.protocol = slot->protocol;
-    note->event.ip = slot->ip;
+    note->event.conn_id = ncp__cold(slot)->id;
+    note->event.fd = ncp__cold(slot)->fd;
+    note->event.protocol = ncp__cold(slot)->protocol;
+    note->event.ip = ncp__cold(slot)->ip;
     ncp__engine_lock(&pool->engine);
     if (pool->host->notes_head == NULL)
         pool->host->notes_head = note;

@@ -13,14 +13,17 @@ SAME(handle);
 SAME(gets);
 SAME(touched_ns);
 SAME(lifetime_end_ns);
-SAME(idle_limit_ns);
 SAME(epoch);
 SAME(flags);
 SAME(where);
 SAME(next);
 SAME(stamp);
+SAME(cold_after);
 _Static_assert(sizeof(struct ncp__lane_slot) == sizeof(struct ncp__slot),
                "and is as long");
+_Static_assert(offsetof(struct ncp__lane_cold, idle_limit_ns) ==
+                   offsetof(struct ncp__cold, idle_limit_ns),
+               "and sees its cold part as it is");
 _Static_assert(offsetof(struct ncp__chunk, slots) == 0, "slots come first");
 _Static_assert((int)NCP__LANE_IDLE == (int)NCP__IDLE &&
                    (int)NCP__LANE_LEASED == (int)NCP__LEASED &&

@@ -29,21 +29,25 @@ enum {
 };
 
 /* A slot, as far as a lane looks. Everything is atomic but `handle`, which is the
- * owner's. */
+ * owner's, and `cold_after`, which never changes. */
 struct ncp__lane_slot {
     uint64_t word;
     uint64_t handle;
     uint64_t gets;
     uint64_t touched_ns;
     uint64_t lifetime_end_ns;
-    uint64_t idle_limit_ns;
-    int32_t fd;
+    uint64_t of;
     uint32_t epoch;
-    uint8_t protocol, ip, flags, where;
-    uint32_t next;
-    uint64_t cold[4];
     uint32_t stamp;
-    uint32_t rest[7];
+    uint32_t next;
+    uint8_t flags, where;
+    uint16_t cold_after; /* so many words of 64 bits */
+};
+
+/* The cold part of a slot. */
+struct ncp__lane_cold {
+    uint64_t id, created_ns, checked_ns;
+    uint64_t idle_limit_ns;
 };
 
 /* Where the parts of a pool are: atomic all of them, `32` or `64` bits wide. Valid as

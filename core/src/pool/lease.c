@@ -47,27 +47,27 @@ static uint64_t fact_handle(const struct ncp_conn *conn)
 
 static uint64_t fact_fd(const struct ncp_conn *conn)
 {
-    return (uint64_t)(int64_t)conn->slot->fd;
+    return (uint64_t)(int64_t)ncp__cold(conn->slot)->fd;
 }
 
 static uint64_t fact_id(const struct ncp_conn *conn)
 {
-    return conn->slot->id;
+    return ncp__cold(conn->slot)->id;
 }
 
 static uint64_t fact_protocol(const struct ncp_conn *conn)
 {
-    return conn->slot->protocol;
+    return ncp__cold(conn->slot)->protocol;
 }
 
 static uint64_t fact_ip(const struct ncp_conn *conn)
 {
-    return conn->slot->ip;
+    return ncp__cold(conn->slot)->ip;
 }
 
 static uint64_t fact_age(const struct ncp_conn *conn)
 {
-    return since(conn, conn->slot->created_ns);
+    return since(conn, ncp__cold(conn->slot)->created_ns);
 }
 
 static uint64_t fact_idle(const struct ncp_conn *conn)
@@ -80,8 +80,8 @@ static uint64_t fact_reuse(const struct ncp_conn *conn)
     uint32_t gets =
         (uint32_t)atomic_load_explicit(&conn->slot->gets, memory_order_relaxed);
 
-    return (uint32_t)(gets - conn->slot->gets_base) +
-           (uint64_t)conn->slot->slow_gets;
+    return (uint32_t)(gets - ncp__cold(conn->slot)->gets_base) +
+           (uint64_t)ncp__cold(conn->slot)->slow_gets;
 }
 
 static uint64_t fact_in_use(const struct ncp_conn *conn)
@@ -113,12 +113,12 @@ static uint64_t fact_tag(const struct ncp_conn *conn)
 
 static uint64_t fact_created_at(const struct ncp_conn *conn)
 {
-    return conn->slot->created_ns;
+    return ncp__cold(conn->slot)->created_ns;
 }
 
 static uint64_t fact_checked_at(const struct ncp_conn *conn)
 {
-    return conn->slot->checked_ns;
+    return ncp__cold(conn->slot)->checked_ns;
 }
 
 static uint64_t fact_lease(const struct ncp_conn *conn)
@@ -172,12 +172,12 @@ uint64_t ncp_conn_handle(const ncp_conn *conn)
 
 int ncp_conn_fd(const ncp_conn *conn)
 {
-    return conn == NULL ? -1 : conn->slot->fd;
+    return conn == NULL ? -1 : ncp__cold(conn->slot)->fd;
 }
 
 uint64_t ncp_conn_id(const ncp_conn *conn)
 {
-    return conn == NULL ? 0 : conn->slot->id;
+    return conn == NULL ? 0 : ncp__cold(conn->slot)->id;
 }
 
 int ncp_lease_info(const ncp_pool *pool, ncp_lease lease, int info,
@@ -206,7 +206,7 @@ int ncp_lease_fd(const ncp_pool *pool, ncp_lease lease)
     if (pool == NULL)
         return NCP_EINVAL;
     struct ncp__slot *slot = ncp__lease_slot(pool, lease);
-    return slot == NULL ? NCP_EINVALIDCONN : slot->fd;
+    return slot == NULL ? NCP_EINVALIDCONN : ncp__cold(slot)->fd;
 }
 
 int ncp_lease_keeps(const ncp_pool *pool, ncp_lease lease)

@@ -522,7 +522,7 @@ void ncp__pool_take_away_all(ncp_pool *pool)
         ncp__chunk_count(&engine->slots) * (uint32_t)NCP__CHUNK_SLOTS;
 
     for (uint32_t index = 0; index < count; index++) {
-        struct ncp__slot copy;
+        struct ncp__slot_copy copy;
         uint64_t word = atomic_load_explicit(
             &ncp__engine_slot(engine, index)->word, memory_order_acquire);
         if (ncp__word_state(word) != NCP__LEASED)

@@ -191,7 +191,7 @@ int ncp__conn_close(const struct ncp_conn *conn, int reason);
  * meanwhile. */
 bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
                          enum ncp__state state, int reason,
-                         struct ncp__slot *copy);
+                         struct ncp__slot_copy *copy);
 /* Finds out what a socket that was just dialed is like. */
 void ncp__conn_examine(const ncp_pool *pool, struct ncp__made *made);
 /* Logs that a connection joins the pool. */

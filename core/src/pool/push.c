@@ -42,7 +42,7 @@ void ncp__get_reject(ncp_pool *pool, uint32_t index, int reason)
 
 static bool is_healthy(ncp_pool *pool, const struct ncp_conn *conn)
 {
-    int fd = conn->slot->fd;
+    int fd = ncp__cold(conn->slot)->fd;
     bool healthy =
         pool->config.conn[NCP_CALLBACK_CHECKER] != NULL
             ? ncp__conn_call(conn, NCP_CALLBACK_CHECKER, NCP_REASON_NONE,
@@ -64,7 +64,8 @@ bool ncp__get_clean(const ncp_pool *pool, uint32_t index)
     int64_t timeout_ms = ncp__pool_num(pool, NCP_OPTION_UDP_CLEAR_TIMEOUT);
     int packets = (int)ncp__pool_num(pool, NCP_OPTION_MAX_BUFFER_CLEAR_PACKETS);
     int dropped;
-    return ncp__net.drain(slot->fd, timeout_ms, packets, &dropped) == NCP_OK;
+    return ncp__net.drain(ncp__cold(slot)->fd, timeout_ms, packets, &dropped) ==
+           NCP_OK;
 }
 
 /* What is done to a connection before its borrower sees it. NCP_EAGAIN: it was
@@ -105,7 +106,7 @@ static inline bool has_work(const ncp_pool *pool, const struct ncp__slot *slot)
 
     return (work & ~NCP__BORROW_DRAIN) != 0 ||
            ((work & NCP__BORROW_DRAIN) != 0 &&
-            slot->protocol == NCP_PROTOCOL_UDP);
+            ncp__cold(slot)->protocol == NCP_PROTOCOL_UDP);
 }
 
 static inline void set_tag(struct ncp__slot *slot, uint64_t tag)

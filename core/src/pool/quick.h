@@ -48,7 +48,8 @@ static inline ncp_lease ncp__quick_get(ncp_pool *pool, struct ncp__shard *shard,
         return lease;
     const struct ncp__slot *slot =
         ncp__engine_slot(&pool->engine, ncp__token_index(lease));
-    return NCP__LIKELY(ncp__fits(slot->protocol, slot->ip, protocol, ip))
+    return NCP__LIKELY(ncp__fits(ncp__cold(slot)->protocol, ncp__cold(slot)->ip,
+                                 protocol, ip))
                ? lease
                : ncp__put_misfit(pool, lease);
 }

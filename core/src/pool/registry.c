@@ -48,9 +48,9 @@ static void drop_inherited(void *context, struct ncp__slot *slot)
 {
     const ncp_pool *pool = context;
 
-    if (!pool->pull && slot->fd >= 0)
-        (void)ncp__net.close(slot->fd);
-    slot->fd = -1;
+    if (!pool->pull && ncp__cold(slot)->fd >= 0)
+        (void)ncp__net.close(ncp__cold(slot)->fd);
+    ncp__cold(slot)->fd = -1;
 }
 
 static void after_fork_child(void)

@@ -8,7 +8,7 @@ static struct ncp__slot *told_locked(ncp_pool *pool, ncp_lease reservation)
     uint64_t word =
         ncp__word(ncp__token_generation(reservation), NCP__CREATING);
 
-    if (slot == NULL || slot->work != 0 ||
+    if (slot == NULL || ncp__cold(slot)->work != 0 ||
         atomic_load_explicit(&slot->word, memory_order_acquire) != word)
         return NULL;
     return slot;
@@ -42,7 +42,7 @@ static struct ncp__waiter *bound_owner(ncp_pool *pool, uint32_t index)
 
     ncp__engine_lock(&pool->engine);
     struct ncp__waiter *owner =
-        slot->dial_kind == NCP__DIAL_BOUND ? slot->of.owner : NULL;
+        ncp__cold(slot)->dial_kind == NCP__DIAL_BOUND ? slot->of.owner : NULL;
     ncp__engine_unlock(&pool->engine);
     return owner;
 }
@@ -57,7 +57,7 @@ static int dialed(ncp_pool *pool, ncp_lease reservation,
     struct ncp__slot *slot = told_locked(pool, reservation);
     if (slot != NULL) {
         ncp__dialed_locked(engine, slot, made, ncp__engine_now(engine), &acts);
-        *out = slot->id;
+        *out = ncp__cold(slot)->id;
     }
     ncp__engine_unlock(engine);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);

@@ -134,7 +134,7 @@ static ncp_pool *next_job_locked(uint32_t *index)
         return NULL;
     struct ncp__engine *engine = &pool->engine;
     *index = pool->job_head;
-    pool->job_head = ncp__engine_slot(engine, *index)->link;
+    pool->job_head = ncp__cold(ncp__engine_slot(engine, *index))->link;
     service.jobs--;
     ncp__pool_hold(pool);
     if (pool->job_head != NCP__NO_SLOT && pool->ready_next == NULL)
@@ -157,11 +157,11 @@ static void append_job_locked(ncp_pool *pool, uint32_t index)
 {
     struct ncp__engine *engine = &pool->engine;
 
-    ncp__engine_slot(engine, index)->link = NCP__NO_SLOT;
+    ncp__cold(ncp__engine_slot(engine, index))->link = NCP__NO_SLOT;
     if (pool->job_head == NCP__NO_SLOT)
         pool->job_head = index;
     else
-        ncp__engine_slot(engine, pool->job_tail)->link = index;
+        ncp__cold(ncp__engine_slot(engine, pool->job_tail))->link = index;
     pool->job_tail = index;
     service.jobs++;
     if (pool->ready)
@@ -187,7 +187,7 @@ static void run_job(ncp_pool *pool, uint32_t index)
     if (ncp__word_state(word) == NCP__CREATING) {
         ncp__dial_run(pool, index);
     } else if (ncp__word_state(word) == NCP__CLOSING) {
-        (void)ncp__conn_close(&conn, slot->reason);
+        (void)ncp__conn_close(&conn, ncp__cold(slot)->reason);
         ncp__engine_closed_one(engine, index, ncp__engine_now(engine), &acts);
         ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     } else {

@@ -16,8 +16,9 @@ static bool checked_elsewhere(const ncp_pool *pool)
 
 static uint64_t check_due(const ncp_pool *pool, const struct ncp__slot *slot)
 {
-    uint64_t last_ns =
-        slot->checked_ns != 0 ? slot->checked_ns : slot->created_ns;
+    uint64_t last_ns = ncp__cold(slot)->checked_ns != 0
+                           ? ncp__cold(slot)->checked_ns
+                           : ncp__cold(slot)->created_ns;
 
     return last_ns +
            ncp__pool_option_ns(pool, NCP_OPTION_HEALTH_CHECK_INTERVAL);
@@ -58,7 +59,7 @@ static uint32_t reserve_due(ncp_pool *pool, uint32_t chunk, uint64_t now_ns,
 static void check_here(ncp_pool *pool, uint32_t index)
 {
     struct ncp__engine *engine = &pool->engine;
-    int fd = ncp__engine_slot(engine, index)->fd;
+    int fd = ncp__cold(ncp__engine_slot(engine, index))->fd;
     struct ncp__acts acts = NCP__NO_ACTS;
 
     ncp__engine_check_done(engine, index, fd < 0 || ncp__net.alive(fd),
@@ -134,7 +135,7 @@ static void note_late(ncp_pool *pool, uint32_t index, ncp_lease lease)
 {
     ncp__engine_lock(&pool->engine);
     pool->checks_out--;
-    bool told = ncp__engine_slot(&pool->engine, index)->work == 0;
+    bool told = ncp__cold(ncp__engine_slot(&pool->engine, index))->work == 0;
     for (int i = 0; told && i < NCP__MAX_CHECKS; i++)
         if (pool->late_checks[i] == 0) {
             pool->late_checks[i] = lease;
@@ -186,7 +187,7 @@ static uint64_t overdue_in(ncp_pool *pool, uint32_t chunk, uint64_t now_ns,
         uint64_t bit = mask & -mask;
         const struct ncp__slot *slot = ncp__engine_slot(
             engine, chunk * NCP__CHUNK_SLOTS + (uint32_t)__builtin_ctzll(mask));
-        uint64_t end_ns = slot->checked_ns + timeout_ns;
+        uint64_t end_ns = ncp__cold(slot)->checked_ns + timeout_ns;
         if (now_ns > end_ns)
             *overdue |= bit;
         else
@@ -234,7 +235,7 @@ static void tell_leak(ncp_pool *pool, const struct lease_view *lease,
         ncp__stack_text(pool, lease->index, stack, sizeof(stack));
     for (char *c = stack; *c != '\0'; c++)
         *c = *c == '\n' ? ';' : *c;
-    ncp__log(pool, NCP_LOG_WARN, slot->id,
+    ncp__log(pool, NCP_LOG_WARN, ncp__cold(slot)->id,
              "event=%s lease=%llu age_ms=%llu tag=%llu stack=\"%s\"",
              reason == NCP_REASON_LEAKED ? "evict" : "leak",
              (unsigned long long)ncp__token(ncp__word_generation(lease->word),
@@ -267,10 +268,10 @@ static bool flag_leak(const struct lease_view *lease)
 
 static void evict(ncp_pool *pool, const struct lease_view *lease)
 {
-    struct ncp__slot copy;
+    struct ncp__slot_copy copy;
     struct lease_view taken = *lease;
 
-    taken.slot = &copy;
+    taken.slot = &copy.slot;
     if (ncp__conn_take_away(pool, lease->index,
                             ncp__word_generation(lease->word), NCP__EVICTED,
                             NCP_REASON_LEAKED, &copy))
@@ -280,14 +281,14 @@ static void evict(ncp_pool *pool, const struct lease_view *lease)
 /* It is told of what the lease was when it was flagged. */
 static void note_leak(ncp_pool *pool, const struct lease_view *lease)
 {
-    struct ncp__slot copy;
+    struct ncp__slot_copy copy;
     struct lease_view noted = *lease;
 
     ncp__engine_lock(&pool->engine);
     ncp__slot_view(&copy, lease->slot);
     ncp__engine_unlock(&pool->engine);
     ncp__engine_count_leak(&pool->engine);
-    noted.slot = &copy;
+    noted.slot = &copy.slot;
     tell_leak(pool, &noted, NCP_REASON_NONE);
 }
 

@@ -11,14 +11,14 @@ void ncp__pull_work(ncp_pool *pool, uint32_t index, int type)
         return;
 
     ncp__engine_lock(engine);
-    bool queued = slot->work != 0;
-    slot->work = (uint8_t)type;
+    bool queued = ncp__cold(slot)->work != 0;
+    ncp__cold(slot)->work = (uint8_t)type;
     if (!queued) {
-        slot->link = NCP__NO_SLOT;
+        ncp__cold(slot)->link = NCP__NO_SLOT;
         if (pool->work_head == NCP__NO_SLOT)
             pool->work_head = index;
         else
-            ncp__engine_slot(engine, pool->work_tail)->link = index;
+            ncp__cold(ncp__engine_slot(engine, pool->work_tail))->link = index;
         pool->work_tail = index;
         pool->events_out++;
     }
@@ -35,21 +35,23 @@ static uint32_t unlink_needless_locked(ncp_pool *pool, int *type)
     uint32_t before = NCP__NO_SLOT, index = pool->work_head;
 
     while (index != NCP__NO_SLOT &&
-           ncp__engine_slot(engine, index)->work == NCP_EVENT_CLOSE) {
+           ncp__cold(ncp__engine_slot(engine, index))->work ==
+               NCP_EVENT_CLOSE) {
         before = index;
-        index = ncp__engine_slot(engine, index)->link;
+        index = ncp__cold(ncp__engine_slot(engine, index))->link;
     }
     if (index == NCP__NO_SLOT)
         return index;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
     if (before == NCP__NO_SLOT)
-        pool->work_head = slot->link;
+        pool->work_head = ncp__cold(slot)->link;
     else
-        ncp__engine_slot(engine, before)->link = slot->link;
+        ncp__cold(ncp__engine_slot(engine, before))->link =
+            ncp__cold(slot)->link;
     if (pool->work_tail == index)
         pool->work_tail = before;
-    *type = slot->work;
-    slot->work = 0;
+    *type = ncp__cold(slot)->work;
+    ncp__cold(slot)->work = 0;
     pool->events_out--;
     return index;
 }
@@ -95,10 +97,11 @@ static enum after_close tell_close_locked(ncp_pool *pool, uint32_t index,
 
     ncp__event_slot(event, pool, index, NCP_EVENT_CLOSE);
     event->lease = 0;
-    event->reason = slot->reason;
+    event->reason = ncp__cold(slot)->reason;
     if (ncp__word_state(word) != NCP__CLOSING)
         return KEEP_SLOT;
-    return (slot->dial_flags & NCP__SLOT_OUT) != 0 ? TAKE_SLOT_BACK : FREE_SLOT;
+    return (ncp__cold(slot)->dial_flags & NCP__SLOT_OUT) != 0 ? TAKE_SLOT_BACK
+                                                              : FREE_SLOT;
 }
 
 static void after_close(ncp_pool *pool, uint32_t index, enum after_close what,
@@ -156,9 +159,9 @@ static uint32_t pop_work_locked(ncp_pool *pool, int *type)
     if (index == NCP__NO_SLOT)
         return index;
     struct ncp__slot *slot = ncp__engine_slot(&pool->engine, index);
-    pool->work_head = slot->link;
-    *type = slot->work;
-    slot->work = 0;
+    pool->work_head = ncp__cold(slot)->link;
+    *type = ncp__cold(slot)->work;
+    ncp__cold(slot)->work = 0;
     pool->events_out--;
     return index;
 }
