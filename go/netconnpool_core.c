@@ -316,7 +316,7 @@ enum {
     NCP__FLAG_DATAGRAM = 64 /* a UDP socket: stale datagrams can be dropped */
 };
 
-/* slot.dial_flags, guarded by the engine's lock */
+/* cold.dial_flags, guarded by the engine's lock */
 enum {
     NCP__DIAL_PERMIT = 1,  /* counts in max_concurrent_creates */
     NCP__DIAL_OVERDUE = 2, /* its error was delivered already */
@@ -1151,8 +1151,8 @@ struct ncp__engine {
 
 /* What to do when the lock is released. */
 struct ncp__acts {
-    uint32_t close_head; /* slots in state CLOSING, linked by slot.link */
-    uint32_t dial_head, dial_tail; /* slots to dial for, linked by slot.link */
+    uint32_t close_head; /* slots in state CLOSING, linked by cold.link */
+    uint32_t dial_head, dial_tail; /* slots to dial for, linked by cold.link */
     struct ncp__waiter *decided_head, *decided_tail; /* linked by next */
     bool nobody_needs; /* an accept in progress serves nobody any more */
     bool due_changed;  /* housekeeping may have to run earlier */
@@ -1401,7 +1401,7 @@ void ncp__engine_begin_close(struct ncp__engine *engine, uint32_t index,
                              int reason, uint64_t now_ns,
                              struct ncp__acts *acts);
 /* The close is done: frees the capacity (if it was not yet) and the slot; of one,
- * or of some that are linked by slot.link. */
+ * or of some that are linked by cold.link. */
 void ncp__engine_closed_some(struct ncp__engine *engine, uint32_t head,
                              uint64_t now_ns, struct ncp__acts *acts);
 void ncp__engine_closed_one(struct ncp__engine *engine, uint32_t index,
@@ -1536,24 +1536,25 @@ static uint32_t reserve(struct ncp__engine *engine, enum ncp__dial_kind kind,
     if (index == NCP__NO_SLOT)
         return index;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    ncp__cold(slot)->dial_kind = (uint8_t)kind;
-    ncp__cold(slot)->dial_flags = NCP__DIAL_PERMIT;
-    ncp__cold(slot)->protocol = (uint8_t)protocol;
-    ncp__cold(slot)->ip = (uint8_t)ip;
-    ncp__cold(slot)->fd = -1;
+    struct ncp__cold *cold = ncp__cold(slot);
+    cold->dial_kind = (uint8_t)kind;
+    cold->dial_flags = NCP__DIAL_PERMIT;
+    cold->protocol = (uint8_t)protocol;
+    cold->ip = (uint8_t)ip;
+    cold->fd = -1;
     slot->handle = 0;
-    ncp__cold(slot)->id = 0;
-    ncp__cold(slot)->created_ns = now_ns;
-    ncp__cold(slot)->due_ns = engine->limits.server ? NCP__NEVER : due_ns;
+    cold->id = 0;
+    cold->created_ns = now_ns;
+    cold->due_ns = engine->limits.server ? NCP__NEVER : due_ns;
     slot->of.owner = NULL;
-    ncp__cold(slot)->work = 0;
+    cold->work = 0;
     atomic_store_explicit(
         &slot->epoch,
         atomic_load_explicit(&engine->epoch, memory_order_relaxed),
         memory_order_relaxed);
     atomic_store_explicit(&slot->flags, 0, memory_order_relaxed);
     ncp__pace_begun(&engine->pace, now_ns);
-    ncp__cold(slot)->dials_next = engine->dials;
+    cold->dials_next = engine->dials;
     engine->dials = index;
     engine->dialing++;
     engine->creating++;
@@ -1602,19 +1603,18 @@ static void uncover(struct ncp__engine *engine, struct ncp__waiter *waiter)
 /* A dial that serves nobody is taken over by the oldest it may serve. */
 static bool adopt(struct ncp__engine *engine, uint32_t index)
 {
-    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(ncp__engine_slot(engine, index));
     struct ncp__waiter *waiter = engine->lines.needs_head;
 
-    if (ncp__cold(slot)->dial_kind != NCP__DIAL_DEMAND ||
-        (ncp__cold(slot)->dial_flags & NCP__DIAL_OVERDUE) != 0)
+    if (cold->dial_kind != NCP__DIAL_DEMAND ||
+        (cold->dial_flags & NCP__DIAL_OVERDUE) != 0)
         return false;
     for (; waiter != NULL; waiter = waiter->needs_next) {
         if (waiter->dials_itself ||
-            !ncp__fits(ncp__cold(slot)->protocol, ncp__cold(slot)->ip,
-                       waiter->protocol, waiter->ip))
+            !ncp__fits(cold->protocol, cold->ip, waiter->protocol, waiter->ip))
             continue;
         cover(engine, waiter, index);
-        ncp__cold(slot)->dial_flags |= NCP__DIAL_ADOPTED;
+        cold->dial_flags |= NCP__DIAL_ADOPTED;
         return true;
     }
     return false;
@@ -1911,21 +1911,20 @@ void ncp__dialed_locked(struct ncp__engine *engine, struct ncp__slot *slot,
                         const struct ncp__made *made, uint64_t now_ns,
                         struct ncp__acts *acts)
 {
+    struct ncp__cold *cold = ncp__cold(slot);
     static _Atomic uint64_t ids; /* process-wide, from 1 */
 
     slot->handle = made->handle;
-    ncp__cold(slot)->fd = made->fd;
-    ncp__cold(slot)->protocol = (uint8_t)made->protocol;
-    ncp__cold(slot)->ip = (uint8_t)made->ip;
-    if (ncp__cold(slot)->id == 0)
-        ncp__cold(slot)->id =
-            atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
-    if ((ncp__cold(slot)->dial_flags & NCP__DIAL_PERMIT) != 0)
-        ncp__pace_dialed(&engine->pace,
-                         now_ns > ncp__cold(slot)->created_ns
-                             ? now_ns - ncp__cold(slot)->created_ns
-                             : 0);
-    ncp__cold(slot)->created_ns = now_ns;
+    cold->fd = made->fd;
+    cold->protocol = (uint8_t)made->protocol;
+    cold->ip = (uint8_t)made->ip;
+    if (cold->id == 0)
+        cold->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
+    if ((cold->dial_flags & NCP__DIAL_PERMIT) != 0)
+        ncp__pace_dialed(&engine->pace, now_ns > cold->created_ns
+                                            ? now_ns - cold->created_ns
+                                            : 0);
+    cold->created_ns = now_ns;
     uint8_t flags = made->nonblocking ? NCP__FLAG_NONBLOCKING : 0;
     flags |= made->datagram ? NCP__FLAG_DATAGRAM : 0;
     atomic_store_explicit(&slot->flags, flags, memory_order_relaxed);
@@ -1955,6 +1954,7 @@ static uint64_t shortened(struct ncp__engine *engine, uint64_t limit_ns)
 static void begin_life(struct ncp__engine *engine, struct ncp__slot *slot,
                        uint64_t now_ns)
 {
+    struct ncp__cold *cold = ncp__cold(slot);
     const struct ncp__engine_limits *limits = &engine->limits;
     uint64_t end_ns = NCP__NEVER, idle_ns = NCP__NEVER;
 
@@ -1963,23 +1963,23 @@ static void begin_life(struct ncp__engine *engine, struct ncp__slot *slot,
     if (limits->idle_timeout_ns != 0)
         idle_ns = shortened(engine, limits->idle_timeout_ns);
     atomic_store_explicit(&slot->lifetime_end_ns, end_ns, memory_order_relaxed);
-    atomic_store_explicit(&ncp__cold(slot)->idle_limit_ns, idle_ns,
-                          memory_order_relaxed);
-    ncp__cold(slot)->created_ns = now_ns;
-    ncp__cold(slot)->checked_ns = 0;
+    atomic_store_explicit(&cold->idle_limit_ns, idle_ns, memory_order_relaxed);
+    cold->created_ns = now_ns;
+    cold->checked_ns = 0;
 }
 
 /* The connection counts from now on. */
 static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     uint64_t gets = atomic_load_explicit(&slot->gets, memory_order_relaxed);
 
     begin_life(engine, slot, now_ns);
     atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
-    ncp__cold(slot)->slow_gets = 0;
-    ncp__cold(slot)->gets_base = (uint32_t)gets;
+    cold->slow_gets = 0;
+    cold->gets_base = (uint32_t)gets;
     slot->of.tag = 0;
     /* A reservation is no lease: its generation ends here. */
     uint64_t generation = ncp__next_generation(ncp__word_generation(word));
@@ -1987,8 +1987,8 @@ static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
                           memory_order_release);
     engine->open++;
     engine->tally.created++;
-    engine->tally.current_by_protocol[ncp__cold(slot)->protocol]++;
-    engine->tally.current_by_ip[ncp__cold(slot)->ip]++;
+    engine->tally.current_by_protocol[cold->protocol]++;
+    engine->tally.current_by_ip[cold->ip]++;
     ncp__idle_join(&engine->idle, index);
     if (!ncp__idle_one_kind(&engine->idle))
         ncp__forget_told_locked(engine, NCP__GATE_TOLD);
@@ -2076,10 +2076,11 @@ static void connected_locked(struct ncp__engine *engine, uint32_t index,
                              uint64_t now_ns, struct ncp__acts *acts)
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     struct ncp__waiter *owner = slot->of.owner;
-    int protocol = ncp__cold(slot)->protocol, ip = ncp__cold(slot)->ip, status;
+    int protocol = cold->protocol, ip = cold->ip, status;
 
-    if (ncp__cold(slot)->dial_kind == NCP__DIAL_PREWARM)
+    if (cold->dial_kind == NCP__DIAL_PREWARM)
         prewarm_connected(engine, acts);
     if (owner != NULL)
         uncover(engine, owner); /* first: it may take over another's dial */
@@ -2197,10 +2198,11 @@ static void dial_failed_locked(struct ncp__engine *engine, uint32_t index,
                                uint64_t now_ns, struct ncp__acts *acts)
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    const struct ncp__cold *cold = ncp__cold(slot);
     struct ncp__waiter *owner = slot->of.owner;
-    bool told = (ncp__cold(slot)->dial_flags & NCP__DIAL_OVERDUE) != 0;
-    bool adopted = (ncp__cold(slot)->dial_flags & NCP__DIAL_ADOPTED) != 0;
-    bool prewarming = ncp__cold(slot)->dial_kind == NCP__DIAL_PREWARM;
+    bool told = (cold->dial_flags & NCP__DIAL_OVERDUE) != 0;
+    bool adopted = (cold->dial_flags & NCP__DIAL_ADOPTED) != 0;
+    bool prewarming = cold->dial_kind == NCP__DIAL_PREWARM;
 
     unreserve(engine, index);
     ncp__slots_release(&engine->slots, index);
@@ -2231,15 +2233,16 @@ void ncp__engine_dial_failed(struct ncp__engine *engine, uint32_t index,
 static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
                     uint64_t now_ns, struct ncp__acts *acts)
 {
+    struct ncp__cold *cold = ncp__cold(slot);
     struct ncp__waiter *owner = slot->of.owner;
-    bool adopted = (ncp__cold(slot)->dial_flags & NCP__DIAL_ADOPTED) != 0;
+    bool adopted = (cold->dial_flags & NCP__DIAL_ADOPTED) != 0;
 
-    ncp__cold(slot)->dial_flags |= NCP__DIAL_OVERDUE;
+    cold->dial_flags |= NCP__DIAL_OVERDUE;
     slot->of.owner = NULL;
     note_error(engine, ETIMEDOUT, "the dial exceeded connection_timeout",
                now_ns);
-    if (ncp__cold(slot)->dial_kind == NCP__DIAL_PREWARM) {
-        ncp__cold(slot)->dial_kind = NCP__DIAL_REFILL;
+    if (cold->dial_kind == NCP__DIAL_PREWARM) {
+        cold->dial_kind = NCP__DIAL_REFILL;
         prewarm_failed(engine, now_ns, acts);
     } else {
         blame(engine, owner, adopted, NCP_EDIAL, ETIMEDOUT, now_ns, acts);
@@ -2249,9 +2252,10 @@ static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
 /* A dial whose error is still to be delivered when it takes too long. */
 static bool can_be_overdue(const struct ncp__slot *slot)
 {
-    return ncp__cold(slot)->dial_kind != NCP__DIAL_BOUND &&
-           ncp__cold(slot)->id == 0 &&
-           (ncp__cold(slot)->dial_flags & NCP__DIAL_OVERDUE) == 0;
+    const struct ncp__cold *cold = ncp__cold(slot);
+
+    return cold->dial_kind != NCP__DIAL_BOUND && cold->id == 0 &&
+           (cold->dial_flags & NCP__DIAL_OVERDUE) == 0;
 }
 
 void ncp__engine_overdue_dials(struct ncp__engine *engine, uint64_t now_ns,
@@ -2399,12 +2403,12 @@ bool ncp__engine_dial_wanted(struct ncp__engine *engine, uint32_t index,
 {
     ncp__engine_lock(engine);
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     bool wanted = !ncp__engine_closed(engine);
-    if (wanted && ncp__cold(slot)->dial_kind == NCP__DIAL_DEMAND)
+    if (wanted && cold->dial_kind == NCP__DIAL_DEMAND)
         wanted = slot->of.owner != NULL || adopt(engine, index);
-    ncp__cold(slot)->dial_flags &=
-        (uint8_t)~NCP__DIAL_ADOPTED; /* it begins only now */
-    if (!wanted && ncp__cold(slot)->dial_kind == NCP__DIAL_BOUND)
+    cold->dial_flags &= (uint8_t)~NCP__DIAL_ADOPTED; /* it begins only now */
+    if (!wanted && cold->dial_kind == NCP__DIAL_BOUND)
         (void)bound_failed_locked(engine, index, NCP_ECANCELED, 0, NULL, now_ns,
                                   acts);
     else if (!wanted)
@@ -2419,22 +2423,23 @@ void ncp__engine_renew(struct ncp__engine *engine, uint32_t index,
                        const struct ncp__made *made, uint64_t now_ns)
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     struct ncp__tally *tally = &engine->tally;
 
     ncp__engine_lock(engine);
     ncp__idle_leave(&engine->idle, index);
-    tally->current_by_protocol[ncp__cold(slot)->protocol]--;
-    tally->current_by_ip[ncp__cold(slot)->ip]--;
+    tally->current_by_protocol[cold->protocol]--;
+    tally->current_by_ip[cold->ip]--;
     slot->handle = made->handle;
-    ncp__cold(slot)->fd = made->fd;
-    ncp__cold(slot)->protocol = (uint8_t)made->protocol;
-    ncp__cold(slot)->ip = (uint8_t)made->ip;
+    cold->fd = made->fd;
+    cold->protocol = (uint8_t)made->protocol;
+    cold->ip = (uint8_t)made->ip;
     if (!made->datagram)
         atomic_fetch_and_explicit(&slot->flags, (uint8_t)~NCP__FLAG_DATAGRAM,
                                   memory_order_relaxed);
     begin_life(engine, slot, now_ns);
-    tally->current_by_protocol[ncp__cold(slot)->protocol]++;
-    tally->current_by_ip[ncp__cold(slot)->ip]++;
+    tally->current_by_protocol[cold->protocol]++;
+    tally->current_by_ip[cold->ip]++;
     ncp__idle_join(&engine->idle, index);
     ncp__engine_unlock(engine);
 }
@@ -3206,21 +3211,22 @@ void ncp__idle_join(struct ncp__idle *idle, uint32_t index)
 {
     struct ncp__chunk *chunk = ncp__chunk_of(idle->slots, index);
     struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     uint64_t bit = ncp__bit_of(index);
-    uint32_t bucket = bucket_of__engine_idle(ncp__cold(slot)->protocol, ncp__cold(slot)->ip);
+    uint32_t bucket = bucket_of__engine_idle(cold->protocol, cold->ip);
 
     if (!is_list(idle))
         atomic_store_explicit(&slot->where, (uint8_t)bucket,
                               memory_order_relaxed);
 
     set_bit(&chunk->open, bit);
-    if (ncp__cold(slot)->protocol == NCP_PROTOCOL_TCP)
+    if (cold->protocol == NCP_PROTOCOL_TCP)
         set_bit(&chunk->tcp, bit);
-    if (ncp__cold(slot)->protocol == NCP_PROTOCOL_UDP)
+    if (cold->protocol == NCP_PROTOCOL_UDP)
         set_bit(&chunk->udp, bit);
-    if (ncp__cold(slot)->ip == NCP_IP_V4)
+    if (cold->ip == NCP_IP_V4)
         set_bit(&chunk->ipv4, bit);
-    if (ncp__cold(slot)->ip == NCP_IP_V6)
+    if (cold->ip == NCP_IP_V6)
         set_bit(&chunk->ipv6, bit);
     atomic_fetch_or_explicit(&idle->kinds, UINT32_C(1) << bucket,
                              memory_order_relaxed);
@@ -4153,16 +4159,16 @@ static void account_left(struct ncp__engine *engine, uint32_t index,
                          uint64_t now_ns)
 {
     const struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    const struct ncp__cold *cold = ncp__cold(slot);
     struct ncp__tally *tally = &engine->tally;
 
     ncp__idle_leave(&engine->idle, index);
     engine->open--;
     tally->closed++;
-    tally->current_by_protocol[ncp__cold(slot)->protocol]--;
-    tally->current_by_ip[ncp__cold(slot)->ip]--;
-    tally->lifetime_ns += now_ns > ncp__cold(slot)->created_ns
-                              ? now_ns - ncp__cold(slot)->created_ns
-                              : 0;
+    tally->current_by_protocol[cold->protocol]--;
+    tally->current_by_ip[cold->ip]--;
+    tally->lifetime_ns +=
+        now_ns > cold->created_ns ? now_ns - cold->created_ns : 0;
     if ((atomic_load_explicit(&engine->gate, memory_order_relaxed) &
          NCP__GATE_OVER) != 0)
         update_over(engine);
@@ -5303,7 +5309,7 @@ static struct ncp__chunk *make_chunk(void)
 
 /* Every other one first: processors fetch lines by twos, and so the connections of
  * a small pool have pairs to themselves. */
-static void free_chunk(struct ncp__slots *slots, uint32_t chunk)
+static void append_chunk(struct ncp__slots *slots, uint32_t chunk)
 {
     uint32_t base = chunk * NCP__CHUNK_SLOTS;
 
@@ -5326,7 +5332,7 @@ static bool grow__engine_slot(struct ncp__slots *slots)
         return false;
     atomic_load_explicit(&slots->table, memory_order_relaxed)[count] = chunk;
     atomic_store_explicit(&slots->chunks, count + 1, memory_order_release);
-    free_chunk(slots, count);
+    append_chunk(slots, count);
     return true;
 }
 
@@ -5368,12 +5374,13 @@ static uint64_t relaxed(const _Atomic uint64_t *value)
  * memory says whose dial it is, and when that has to end. */
 static void view_lent(struct ncp__slot_copy *view, const struct ncp__slot *slot)
 {
+    const struct ncp__cold *cold = ncp__cold(slot);
     uint8_t flags =
         atomic_load_explicit(&view->slot.flags, memory_order_relaxed);
 
-    view->cold.checked_ns = ncp__cold(slot)->checked_ns;
-    view->cold.gets_base = ncp__cold(slot)->gets_base;
-    view->cold.slow_gets = ncp__cold(slot)->slow_gets;
+    view->cold.checked_ns = cold->checked_ns;
+    view->cold.gets_base = cold->gets_base;
+    view->cold.slow_gets = cold->slow_gets;
     if ((flags & NCP__FLAG_TAGGED) != 0)
         view->slot.of.tag = __atomic_load_n(&slot->of.tag, __ATOMIC_RELAXED);
 }
@@ -5815,15 +5822,17 @@ static inline void ncp__event_lend(ncp_event *event, ncp_pool *pool,
                                    const struct ncp__slot *slot,
                                    ncp_lease lease, uint64_t tag)
 {
+    const struct ncp__cold *cold = ncp__cold(slot);
+
     ncp__event_none(event, pool);
     event->type = NCP_EVENT_CONN;
     event->lease = lease;
     event->tag = tag;
     event->handle = slot->handle;
-    event->conn_id = ncp__cold(slot)->id;
-    event->fd = ncp__cold(slot)->fd;
-    event->protocol = ncp__cold(slot)->protocol;
-    event->ip = ncp__cold(slot)->ip;
+    event->conn_id = cold->id;
+    event->fd = cold->fd;
+    event->protocol = cold->protocol;
+    event->ip = cold->ip;
     event->reused = 1;
 }
 
@@ -6019,14 +6028,14 @@ struct ncp_pool {
     _Atomic int close_status; /* the first close error */
     struct ncp__alarm wake;   /* ends an accept in progress */
 
-    /* service's lock: slots that wait for a worker, linked by slot.link */
+    /* service's lock: slots that wait for a worker, linked by cold.link */
     uint32_t job_head, job_tail;
     /* engine's lock */
     uint32_t checks_out; /* health checks that run or wait for a worker */
     ncp_lease late_checks[NCP__MAX_CHECKS]; /* pull: timed out, not answered */
     uint32_t events_out; /* work events that were not polled, tickets */
     uint32_t work_head,
-        work_tail; /* pull: for the queue, linked by slot.link */
+        work_tail; /* pull: for the queue, linked by cold.link */
     /* queue's lock */
     struct ncp_pool *work_next;
     bool in_queue;
@@ -6719,7 +6728,7 @@ int ncp_pool_refuse(ncp_pool *pool, int status)
 
 /* Carrying out what the engine decided: with no lock held. */
 
-/* The first of a list linked by slot.link, taken out. */
+/* The first of a list linked by cold.link, taken out. */
 static uint32_t pop(const ncp_pool *pool, uint32_t *head)
 {
     uint32_t index = *head;
@@ -6755,7 +6764,7 @@ static bool close_elsewhere(const ncp_pool *pool)
             pool->config.conn[NCP_CALLBACK_ON_CLOSE] != NULL);
 }
 
-/* Slots whose connections are closed, linked by slot.link. */
+/* Slots whose connections are closed, linked by cold.link. */
 struct closed {
     uint32_t head;
     uint32_t count;
@@ -7870,13 +7879,15 @@ int ncp__conn_call(const struct ncp_conn *conn, int callback, int reason,
 
 static int close_descriptor(const struct ncp_conn *conn)
 {
-    if (ncp__cold(conn->slot)->fd < 0)
+    const struct ncp__cold *cold = ncp__cold(conn->slot);
+
+    if (cold->fd < 0)
         return NCP_OK;
-    int error = ncp__net.close(ncp__cold(conn->slot)->fd);
+    int error = ncp__net.close(cold->fd);
     if (error == 0)
         return NCP_OK;
-    ncp__log(conn->pool, NCP_LOG_ERROR, ncp__cold(conn->slot)->id,
-             "event=close_failed errno=%d", error);
+    ncp__log(conn->pool, NCP_LOG_ERROR, cold->id, "event=close_failed errno=%d",
+             error);
     return NCP_ECLOSEHOOK;
 }
 
@@ -7903,11 +7914,11 @@ static int let_go__pool_conn(const struct ncp_conn *conn, int reason)
 static void announce__pool_conn(const struct ncp_conn *conn, int reason)
 {
     const struct ncp__slot *slot = conn->slot;
+    const struct ncp__cold *cold = ncp__cold(slot);
 
-    ncp__log(conn->pool, NCP_LOG_DEBUG, ncp__cold(slot)->id,
+    ncp__log(conn->pool, NCP_LOG_DEBUG, cold->id,
              "event=close reason=%s protocol=%s ip=%s", ncp_reason_text(reason),
-             ncp_protocol_text(ncp__cold(slot)->protocol),
-             ncp_ip_text(ncp__cold(slot)->ip));
+             ncp_protocol_text(cold->protocol), ncp_ip_text(cold->ip));
     (void)ncp__conn_call(conn, NCP_CALLBACK_ON_CLOSE, reason, NCP_EHOOK);
 }
 
@@ -7923,6 +7934,7 @@ bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     struct ncp_conn conn = {pool, &copy->slot, index};
     struct ncp__acts acts = NCP__NO_ACTS;
     uint64_t now_ns = ncp__engine_now(engine);
@@ -7934,11 +7946,11 @@ bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
     bool ours = begun && ncp__take_away_locked(engine, index, generation, state,
                                                now_ns, &acts);
     if (ours) {
-        ncp__cold(slot)->reason = (uint8_t)reason;
+        cold->reason = (uint8_t)reason;
         ncp__slot_view(copy, slot); /* the borrower may put it any moment */
         /* Under the lock, which a put takes before it closes the descriptor. */
-        if (ncp__cold(slot)->fd >= 0 && !pool->pull)
-            ncp__net.shutdown(ncp__cold(slot)->fd);
+        if (cold->fd >= 0 && !pool->pull)
+            ncp__net.shutdown(cold->fd);
     }
     ncp__engine_unlock(engine);
     if (ours && pool->pull)
@@ -7955,21 +7967,21 @@ int ncp__conn_taken_back(ncp_pool *pool, uint32_t index)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     struct ncp_conn conn = {pool, slot, index};
     struct ncp__acts acts = NCP__NO_ACTS;
     int rc = NCP_OK;
 
     ncp__engine_lock(engine); /* who took it away is done with it */
-    bool to_close = ncp__cold(slot)->fd >= 0 && !pool->pull;
-    bool to_tell =
-        ncp__cold(slot)->work != 0; /* pull: its CLOSE event frees the slot */
+    bool to_close = cold->fd >= 0 && !pool->pull;
+    bool to_tell = cold->work != 0; /* pull: its CLOSE event frees the slot */
     if (to_tell)
         ncp__mark_closing_locked(slot);
     ncp__engine_unlock(engine);
     if (to_tell)
         return NCP_OK;
     if (to_close)
-        rc = let_go__pool_conn(&conn, ncp__cold(slot)->reason);
+        rc = let_go__pool_conn(&conn, cold->reason);
     ncp__engine_taken_back(engine, index, &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return rc;
@@ -8003,10 +8015,10 @@ void ncp__conn_examine(const ncp_pool *pool, struct ncp__made *made)
 
 void ncp__conn_created(const ncp_pool *pool, const struct ncp__slot *slot)
 {
-    ncp__log(pool, NCP_LOG_DEBUG, ncp__cold(slot)->id,
-             "event=create protocol=%s ip=%s",
-             ncp_protocol_text(ncp__cold(slot)->protocol),
-             ncp_ip_text(ncp__cold(slot)->ip));
+    const struct ncp__cold *cold = ncp__cold(slot);
+
+    ncp__log(pool, NCP_LOG_DEBUG, cold->id, "event=create protocol=%s ip=%s",
+             ncp_protocol_text(cold->protocol), ncp_ip_text(cold->ip));
 }
 
 bool ncp__is_datagram(int fd)
@@ -8329,12 +8341,13 @@ static void read_request(ncp_pool *pool, uint32_t index, ncp_dial *dial)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
 
     *dial = (ncp_dial){.pool = pool, .deadline_ns = NCP__NEVER};
     ncp__engine_lock(engine);
-    dial->protocol = ncp__cold(slot)->protocol;
-    dial->ip = ncp__cold(slot)->ip;
-    dial->timeout_ns = ncp__cold(slot)->due_ns;
+    dial->protocol = cold->protocol;
+    dial->ip = cold->ip;
+    dial->timeout_ns = cold->due_ns;
     if (slot->of.owner != NULL) {
         dial->deadline_ns = slot->of.owner->deadline_ns;
         dial->attempt = slot->of.owner->attempts;
@@ -8502,14 +8515,15 @@ void ncp__event_slot(ncp_event *event, const ncp_pool *pool, uint32_t index,
                      int type)
 {
     const struct ncp__slot *slot = ncp__engine_slot(&pool->engine, index);
+    const struct ncp__cold *cold = ncp__cold(slot);
 
     event->type = type;
     event->lease = ncp__engine_lease(&pool->engine, index);
     event->handle = slot->handle;
-    event->conn_id = ncp__cold(slot)->id;
-    event->fd = ncp__cold(slot)->fd;
-    event->protocol = ncp__cold(slot)->protocol;
-    event->ip = ncp__cold(slot)->ip;
+    event->conn_id = cold->id;
+    event->fd = cold->fd;
+    event->protocol = cold->protocol;
+    event->ip = cold->ip;
 }
 
 void ncp__event_conn(ncp_event *event, const ncp_pool *pool,
@@ -9017,6 +9031,8 @@ void ncp__host_forked(ncp_pool *pool)
 bool ncp__host_leak(ncp_pool *pool, ncp_lease lease,
                     const struct ncp__slot *slot, int reason)
 {
+    const struct ncp__cold *cold = ncp__cold(slot);
+
     if (!wants(pool, NCP_HOST_LEAK))
         return false;
     struct note *note = ncp__alloc(sizeof(*note));
@@ -9027,10 +9043,10 @@ bool ncp__host_leak(ncp_pool *pool, ncp_lease lease,
     note->event.lease = lease;
     note->event.reason = reason;
     note->event.handle = slot->handle;
-    note->event.conn_id = ncp__cold(slot)->id;
-    note->event.fd = ncp__cold(slot)->fd;
-    note->event.protocol = ncp__cold(slot)->protocol;
-    note->event.ip = ncp__cold(slot)->ip;
+    note->event.conn_id = cold->id;
+    note->event.fd = cold->fd;
+    note->event.protocol = cold->protocol;
+    note->event.ip = cold->ip;
     ncp__engine_lock(&pool->engine);
     if (pool->host->notes_head == NULL)
         pool->host->notes_head = note;
@@ -12625,11 +12641,13 @@ static void after_fork_parent(void)
  * pull pool the descriptors belong to objects of the host. */
 static void drop_inherited(void *context, struct ncp__slot *slot)
 {
+    struct ncp__cold *cold = ncp__cold(slot);
+
     const ncp_pool *pool = context;
 
-    if (!pool->pull && ncp__cold(slot)->fd >= 0)
-        (void)ncp__net.close(ncp__cold(slot)->fd);
-    ncp__cold(slot)->fd = -1;
+    if (!pool->pull && cold->fd >= 0)
+        (void)ncp__net.close(cold->fd);
+    cold->fd = -1;
 }
 
 static void after_fork_child(void)
@@ -14536,9 +14554,9 @@ static bool checked_elsewhere(const ncp_pool *pool)
 
 static uint64_t check_due(const ncp_pool *pool, const struct ncp__slot *slot)
 {
-    uint64_t last_ns = ncp__cold(slot)->checked_ns != 0
-                           ? ncp__cold(slot)->checked_ns
-                           : ncp__cold(slot)->created_ns;
+    const struct ncp__cold *cold = ncp__cold(slot);
+    uint64_t last_ns =
+        cold->checked_ns != 0 ? cold->checked_ns : cold->created_ns;
 
     return last_ns +
            ncp__pool_option_ns(pool, NCP_OPTION_HEALTH_CHECK_INTERVAL);
@@ -15292,15 +15310,16 @@ void ncp__pull_work(ncp_pool *pool, uint32_t index, int type)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
 
     if (ncp__release_tells(pool, index, type))
         return;
 
     ncp__engine_lock(engine);
-    bool queued = ncp__cold(slot)->work != 0;
-    ncp__cold(slot)->work = (uint8_t)type;
+    bool queued = cold->work != 0;
+    cold->work = (uint8_t)type;
     if (!queued) {
-        ncp__cold(slot)->link = NCP__NO_SLOT;
+        cold->link = NCP__NO_SLOT;
         if (pool->work_head == NCP__NO_SLOT)
             pool->work_head = index;
         else
@@ -15329,15 +15348,15 @@ static uint32_t unlink_needless_locked(ncp_pool *pool, int *type)
     if (index == NCP__NO_SLOT)
         return index;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     if (before == NCP__NO_SLOT)
-        pool->work_head = ncp__cold(slot)->link;
+        pool->work_head = cold->link;
     else
-        ncp__cold(ncp__engine_slot(engine, before))->link =
-            ncp__cold(slot)->link;
+        ncp__cold(ncp__engine_slot(engine, before))->link = cold->link;
     if (pool->work_tail == index)
         pool->work_tail = before;
-    *type = ncp__cold(slot)->work;
-    ncp__cold(slot)->work = 0;
+    *type = cold->work;
+    cold->work = 0;
     pool->events_out--;
     return index;
 }
@@ -15445,9 +15464,10 @@ static uint32_t pop_work_locked(ncp_pool *pool, int *type)
     if (index == NCP__NO_SLOT)
         return index;
     struct ncp__slot *slot = ncp__engine_slot(&pool->engine, index);
-    pool->work_head = ncp__cold(slot)->link;
-    *type = ncp__cold(slot)->work;
-    ncp__cold(slot)->work = 0;
+    struct ncp__cold *cold = ncp__cold(slot);
+    pool->work_head = cold->link;
+    *type = cold->work;
+    cold->work = 0;
     pool->events_out--;
     return index;
 }

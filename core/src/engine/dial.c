@@ -57,24 +57,25 @@ static uint32_t reserve(struct ncp__engine *engine, enum ncp__dial_kind kind,
     if (index == NCP__NO_SLOT)
         return index;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
-    ncp__cold(slot)->dial_kind = (uint8_t)kind;
-    ncp__cold(slot)->dial_flags = NCP__DIAL_PERMIT;
-    ncp__cold(slot)->protocol = (uint8_t)protocol;
-    ncp__cold(slot)->ip = (uint8_t)ip;
-    ncp__cold(slot)->fd = -1;
+    struct ncp__cold *cold = ncp__cold(slot);
+    cold->dial_kind = (uint8_t)kind;
+    cold->dial_flags = NCP__DIAL_PERMIT;
+    cold->protocol = (uint8_t)protocol;
+    cold->ip = (uint8_t)ip;
+    cold->fd = -1;
     slot->handle = 0;
-    ncp__cold(slot)->id = 0;
-    ncp__cold(slot)->created_ns = now_ns;
-    ncp__cold(slot)->due_ns = engine->limits.server ? NCP__NEVER : due_ns;
+    cold->id = 0;
+    cold->created_ns = now_ns;
+    cold->due_ns = engine->limits.server ? NCP__NEVER : due_ns;
     slot->of.owner = NULL;
-    ncp__cold(slot)->work = 0;
+    cold->work = 0;
     atomic_store_explicit(
         &slot->epoch,
         atomic_load_explicit(&engine->epoch, memory_order_relaxed),
         memory_order_relaxed);
     atomic_store_explicit(&slot->flags, 0, memory_order_relaxed);
     ncp__pace_begun(&engine->pace, now_ns);
-    ncp__cold(slot)->dials_next = engine->dials;
+    cold->dials_next = engine->dials;
     engine->dials = index;
     engine->dialing++;
     engine->creating++;
@@ -123,19 +124,18 @@ static void uncover(struct ncp__engine *engine, struct ncp__waiter *waiter)
 /* A dial that serves nobody is taken over by the oldest it may serve. */
 static bool adopt(struct ncp__engine *engine, uint32_t index)
 {
-    struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(ncp__engine_slot(engine, index));
     struct ncp__waiter *waiter = engine->lines.needs_head;
 
-    if (ncp__cold(slot)->dial_kind != NCP__DIAL_DEMAND ||
-        (ncp__cold(slot)->dial_flags & NCP__DIAL_OVERDUE) != 0)
+    if (cold->dial_kind != NCP__DIAL_DEMAND ||
+        (cold->dial_flags & NCP__DIAL_OVERDUE) != 0)
         return false;
     for (; waiter != NULL; waiter = waiter->needs_next) {
         if (waiter->dials_itself ||
-            !ncp__fits(ncp__cold(slot)->protocol, ncp__cold(slot)->ip,
-                       waiter->protocol, waiter->ip))
+            !ncp__fits(cold->protocol, cold->ip, waiter->protocol, waiter->ip))
             continue;
         cover(engine, waiter, index);
-        ncp__cold(slot)->dial_flags |= NCP__DIAL_ADOPTED;
+        cold->dial_flags |= NCP__DIAL_ADOPTED;
         return true;
     }
     return false;
@@ -432,21 +432,20 @@ void ncp__dialed_locked(struct ncp__engine *engine, struct ncp__slot *slot,
                         const struct ncp__made *made, uint64_t now_ns,
                         struct ncp__acts *acts)
 {
+    struct ncp__cold *cold = ncp__cold(slot);
     static _Atomic uint64_t ids; /* process-wide, from 1 */
 
     slot->handle = made->handle;
-    ncp__cold(slot)->fd = made->fd;
-    ncp__cold(slot)->protocol = (uint8_t)made->protocol;
-    ncp__cold(slot)->ip = (uint8_t)made->ip;
-    if (ncp__cold(slot)->id == 0)
-        ncp__cold(slot)->id =
-            atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
-    if ((ncp__cold(slot)->dial_flags & NCP__DIAL_PERMIT) != 0)
-        ncp__pace_dialed(&engine->pace,
-                         now_ns > ncp__cold(slot)->created_ns
-                             ? now_ns - ncp__cold(slot)->created_ns
-                             : 0);
-    ncp__cold(slot)->created_ns = now_ns;
+    cold->fd = made->fd;
+    cold->protocol = (uint8_t)made->protocol;
+    cold->ip = (uint8_t)made->ip;
+    if (cold->id == 0)
+        cold->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed) + 1;
+    if ((cold->dial_flags & NCP__DIAL_PERMIT) != 0)
+        ncp__pace_dialed(&engine->pace, now_ns > cold->created_ns
+                                            ? now_ns - cold->created_ns
+                                            : 0);
+    cold->created_ns = now_ns;
     uint8_t flags = made->nonblocking ? NCP__FLAG_NONBLOCKING : 0;
     flags |= made->datagram ? NCP__FLAG_DATAGRAM : 0;
     atomic_store_explicit(&slot->flags, flags, memory_order_relaxed);
@@ -476,6 +475,7 @@ static uint64_t shortened(struct ncp__engine *engine, uint64_t limit_ns)
 static void begin_life(struct ncp__engine *engine, struct ncp__slot *slot,
                        uint64_t now_ns)
 {
+    struct ncp__cold *cold = ncp__cold(slot);
     const struct ncp__engine_limits *limits = &engine->limits;
     uint64_t end_ns = NCP__NEVER, idle_ns = NCP__NEVER;
 
@@ -484,23 +484,23 @@ static void begin_life(struct ncp__engine *engine, struct ncp__slot *slot,
     if (limits->idle_timeout_ns != 0)
         idle_ns = shortened(engine, limits->idle_timeout_ns);
     atomic_store_explicit(&slot->lifetime_end_ns, end_ns, memory_order_relaxed);
-    atomic_store_explicit(&ncp__cold(slot)->idle_limit_ns, idle_ns,
-                          memory_order_relaxed);
-    ncp__cold(slot)->created_ns = now_ns;
-    ncp__cold(slot)->checked_ns = 0;
+    atomic_store_explicit(&cold->idle_limit_ns, idle_ns, memory_order_relaxed);
+    cold->created_ns = now_ns;
+    cold->checked_ns = 0;
 }
 
 /* The connection counts from now on. */
 static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     uint64_t gets = atomic_load_explicit(&slot->gets, memory_order_relaxed);
 
     begin_life(engine, slot, now_ns);
     atomic_store_explicit(&slot->touched_ns, now_ns, memory_order_relaxed);
-    ncp__cold(slot)->slow_gets = 0;
-    ncp__cold(slot)->gets_base = (uint32_t)gets;
+    cold->slow_gets = 0;
+    cold->gets_base = (uint32_t)gets;
     slot->of.tag = 0;
     /* A reservation is no lease: its generation ends here. */
     uint64_t generation = ncp__next_generation(ncp__word_generation(word));
@@ -508,8 +508,8 @@ static void join(struct ncp__engine *engine, uint32_t index, uint64_t now_ns)
                           memory_order_release);
     engine->open++;
     engine->tally.created++;
-    engine->tally.current_by_protocol[ncp__cold(slot)->protocol]++;
-    engine->tally.current_by_ip[ncp__cold(slot)->ip]++;
+    engine->tally.current_by_protocol[cold->protocol]++;
+    engine->tally.current_by_ip[cold->ip]++;
     ncp__idle_join(&engine->idle, index);
     if (!ncp__idle_one_kind(&engine->idle))
         ncp__forget_told_locked(engine, NCP__GATE_TOLD);
@@ -597,10 +597,11 @@ static void connected_locked(struct ncp__engine *engine, uint32_t index,
                              uint64_t now_ns, struct ncp__acts *acts)
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     struct ncp__waiter *owner = slot->of.owner;
-    int protocol = ncp__cold(slot)->protocol, ip = ncp__cold(slot)->ip, status;
+    int protocol = cold->protocol, ip = cold->ip, status;
 
-    if (ncp__cold(slot)->dial_kind == NCP__DIAL_PREWARM)
+    if (cold->dial_kind == NCP__DIAL_PREWARM)
         prewarm_connected(engine, acts);
     if (owner != NULL)
         uncover(engine, owner); /* first: it may take over another's dial */
@@ -718,10 +719,11 @@ static void dial_failed_locked(struct ncp__engine *engine, uint32_t index,
                                uint64_t now_ns, struct ncp__acts *acts)
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    const struct ncp__cold *cold = ncp__cold(slot);
     struct ncp__waiter *owner = slot->of.owner;
-    bool told = (ncp__cold(slot)->dial_flags & NCP__DIAL_OVERDUE) != 0;
-    bool adopted = (ncp__cold(slot)->dial_flags & NCP__DIAL_ADOPTED) != 0;
-    bool prewarming = ncp__cold(slot)->dial_kind == NCP__DIAL_PREWARM;
+    bool told = (cold->dial_flags & NCP__DIAL_OVERDUE) != 0;
+    bool adopted = (cold->dial_flags & NCP__DIAL_ADOPTED) != 0;
+    bool prewarming = cold->dial_kind == NCP__DIAL_PREWARM;
 
     unreserve(engine, index);
     ncp__slots_release(&engine->slots, index);
@@ -752,15 +754,16 @@ void ncp__engine_dial_failed(struct ncp__engine *engine, uint32_t index,
 static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
                     uint64_t now_ns, struct ncp__acts *acts)
 {
+    struct ncp__cold *cold = ncp__cold(slot);
     struct ncp__waiter *owner = slot->of.owner;
-    bool adopted = (ncp__cold(slot)->dial_flags & NCP__DIAL_ADOPTED) != 0;
+    bool adopted = (cold->dial_flags & NCP__DIAL_ADOPTED) != 0;
 
-    ncp__cold(slot)->dial_flags |= NCP__DIAL_OVERDUE;
+    cold->dial_flags |= NCP__DIAL_OVERDUE;
     slot->of.owner = NULL;
     note_error(engine, ETIMEDOUT, "the dial exceeded connection_timeout",
                now_ns);
-    if (ncp__cold(slot)->dial_kind == NCP__DIAL_PREWARM) {
-        ncp__cold(slot)->dial_kind = NCP__DIAL_REFILL;
+    if (cold->dial_kind == NCP__DIAL_PREWARM) {
+        cold->dial_kind = NCP__DIAL_REFILL;
         prewarm_failed(engine, now_ns, acts);
     } else {
         blame(engine, owner, adopted, NCP_EDIAL, ETIMEDOUT, now_ns, acts);
@@ -770,9 +773,10 @@ static void overdue(struct ncp__engine *engine, struct ncp__slot *slot,
 /* A dial whose error is still to be delivered when it takes too long. */
 static bool can_be_overdue(const struct ncp__slot *slot)
 {
-    return ncp__cold(slot)->dial_kind != NCP__DIAL_BOUND &&
-           ncp__cold(slot)->id == 0 &&
-           (ncp__cold(slot)->dial_flags & NCP__DIAL_OVERDUE) == 0;
+    const struct ncp__cold *cold = ncp__cold(slot);
+
+    return cold->dial_kind != NCP__DIAL_BOUND && cold->id == 0 &&
+           (cold->dial_flags & NCP__DIAL_OVERDUE) == 0;
 }
 
 void ncp__engine_overdue_dials(struct ncp__engine *engine, uint64_t now_ns,
@@ -920,12 +924,12 @@ bool ncp__engine_dial_wanted(struct ncp__engine *engine, uint32_t index,
 {
     ncp__engine_lock(engine);
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     bool wanted = !ncp__engine_closed(engine);
-    if (wanted && ncp__cold(slot)->dial_kind == NCP__DIAL_DEMAND)
+    if (wanted && cold->dial_kind == NCP__DIAL_DEMAND)
         wanted = slot->of.owner != NULL || adopt(engine, index);
-    ncp__cold(slot)->dial_flags &=
-        (uint8_t)~NCP__DIAL_ADOPTED; /* it begins only now */
-    if (!wanted && ncp__cold(slot)->dial_kind == NCP__DIAL_BOUND)
+    cold->dial_flags &= (uint8_t)~NCP__DIAL_ADOPTED; /* it begins only now */
+    if (!wanted && cold->dial_kind == NCP__DIAL_BOUND)
         (void)bound_failed_locked(engine, index, NCP_ECANCELED, 0, NULL, now_ns,
                                   acts);
     else if (!wanted)
@@ -940,22 +944,23 @@ void ncp__engine_renew(struct ncp__engine *engine, uint32_t index,
                        const struct ncp__made *made, uint64_t now_ns)
 {
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     struct ncp__tally *tally = &engine->tally;
 
     ncp__engine_lock(engine);
     ncp__idle_leave(&engine->idle, index);
-    tally->current_by_protocol[ncp__cold(slot)->protocol]--;
-    tally->current_by_ip[ncp__cold(slot)->ip]--;
+    tally->current_by_protocol[cold->protocol]--;
+    tally->current_by_ip[cold->ip]--;
     slot->handle = made->handle;
-    ncp__cold(slot)->fd = made->fd;
-    ncp__cold(slot)->protocol = (uint8_t)made->protocol;
-    ncp__cold(slot)->ip = (uint8_t)made->ip;
+    cold->fd = made->fd;
+    cold->protocol = (uint8_t)made->protocol;
+    cold->ip = (uint8_t)made->ip;
     if (!made->datagram)
         atomic_fetch_and_explicit(&slot->flags, (uint8_t)~NCP__FLAG_DATAGRAM,
                                   memory_order_relaxed);
     begin_life(engine, slot, now_ns);
-    tally->current_by_protocol[ncp__cold(slot)->protocol]++;
-    tally->current_by_ip[ncp__cold(slot)->ip]++;
+    tally->current_by_protocol[cold->protocol]++;
+    tally->current_by_ip[cold->ip]++;
     ncp__idle_join(&engine->idle, index);
     ncp__engine_unlock(engine);
 }

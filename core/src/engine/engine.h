@@ -161,8 +161,8 @@ struct ncp__engine {
 
 /* What to do when the lock is released. */
 struct ncp__acts {
-    uint32_t close_head; /* slots in state CLOSING, linked by slot.link */
-    uint32_t dial_head, dial_tail; /* slots to dial for, linked by slot.link */
+    uint32_t close_head; /* slots in state CLOSING, linked by cold.link */
+    uint32_t dial_head, dial_tail; /* slots to dial for, linked by cold.link */
     struct ncp__waiter *decided_head, *decided_tail; /* linked by next */
     bool nobody_needs; /* an accept in progress serves nobody any more */
     bool due_changed;  /* housekeeping may have to run earlier */
@@ -411,7 +411,7 @@ void ncp__engine_begin_close(struct ncp__engine *engine, uint32_t index,
                              int reason, uint64_t now_ns,
                              struct ncp__acts *acts);
 /* The close is done: frees the capacity (if it was not yet) and the slot; of one,
- * or of some that are linked by slot.link. */
+ * or of some that are linked by cold.link. */
 void ncp__engine_closed_some(struct ncp__engine *engine, uint32_t head,
                              uint64_t now_ns, struct ncp__acts *acts);
 void ncp__engine_closed_one(struct ncp__engine *engine, uint32_t index,

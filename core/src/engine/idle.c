@@ -152,21 +152,22 @@ void ncp__idle_join(struct ncp__idle *idle, uint32_t index)
 {
     struct ncp__chunk *chunk = ncp__chunk_of(idle->slots, index);
     struct ncp__slot *slot = ncp__slot_at(idle->slots, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     uint64_t bit = ncp__bit_of(index);
-    uint32_t bucket = bucket_of(ncp__cold(slot)->protocol, ncp__cold(slot)->ip);
+    uint32_t bucket = bucket_of(cold->protocol, cold->ip);
 
     if (!is_list(idle))
         atomic_store_explicit(&slot->where, (uint8_t)bucket,
                               memory_order_relaxed);
 
     set_bit(&chunk->open, bit);
-    if (ncp__cold(slot)->protocol == NCP_PROTOCOL_TCP)
+    if (cold->protocol == NCP_PROTOCOL_TCP)
         set_bit(&chunk->tcp, bit);
-    if (ncp__cold(slot)->protocol == NCP_PROTOCOL_UDP)
+    if (cold->protocol == NCP_PROTOCOL_UDP)
         set_bit(&chunk->udp, bit);
-    if (ncp__cold(slot)->ip == NCP_IP_V4)
+    if (cold->ip == NCP_IP_V4)
         set_bit(&chunk->ipv4, bit);
-    if (ncp__cold(slot)->ip == NCP_IP_V6)
+    if (cold->ip == NCP_IP_V6)
         set_bit(&chunk->ipv6, bit);
     atomic_fetch_or_explicit(&idle->kinds, UINT32_C(1) << bucket,
                              memory_order_relaxed);

@@ -33,16 +33,16 @@ static void account_left(struct ncp__engine *engine, uint32_t index,
                          uint64_t now_ns)
 {
     const struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    const struct ncp__cold *cold = ncp__cold(slot);
     struct ncp__tally *tally = &engine->tally;
 
     ncp__idle_leave(&engine->idle, index);
     engine->open--;
     tally->closed++;
-    tally->current_by_protocol[ncp__cold(slot)->protocol]--;
-    tally->current_by_ip[ncp__cold(slot)->ip]--;
-    tally->lifetime_ns += now_ns > ncp__cold(slot)->created_ns
-                              ? now_ns - ncp__cold(slot)->created_ns
-                              : 0;
+    tally->current_by_protocol[cold->protocol]--;
+    tally->current_by_ip[cold->ip]--;
+    tally->lifetime_ns +=
+        now_ns > cold->created_ns ? now_ns - cold->created_ns : 0;
     if ((atomic_load_explicit(&engine->gate, memory_order_relaxed) &
          NCP__GATE_OVER) != 0)
         update_over(engine);

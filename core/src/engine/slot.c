@@ -105,7 +105,7 @@ static struct ncp__chunk *make_chunk(void)
 
 /* Every other one first: processors fetch lines by twos, and so the connections of
  * a small pool have pairs to themselves. */
-static void free_chunk(struct ncp__slots *slots, uint32_t chunk)
+static void append_chunk(struct ncp__slots *slots, uint32_t chunk)
 {
     uint32_t base = chunk * NCP__CHUNK_SLOTS;
 
@@ -128,7 +128,7 @@ static bool grow(struct ncp__slots *slots)
         return false;
     atomic_load_explicit(&slots->table, memory_order_relaxed)[count] = chunk;
     atomic_store_explicit(&slots->chunks, count + 1, memory_order_release);
-    free_chunk(slots, count);
+    append_chunk(slots, count);
     return true;
 }
 
@@ -170,12 +170,13 @@ static uint64_t relaxed(const _Atomic uint64_t *value)
  * memory says whose dial it is, and when that has to end. */
 static void view_lent(struct ncp__slot_copy *view, const struct ncp__slot *slot)
 {
+    const struct ncp__cold *cold = ncp__cold(slot);
     uint8_t flags =
         atomic_load_explicit(&view->slot.flags, memory_order_relaxed);
 
-    view->cold.checked_ns = ncp__cold(slot)->checked_ns;
-    view->cold.gets_base = ncp__cold(slot)->gets_base;
-    view->cold.slow_gets = ncp__cold(slot)->slow_gets;
+    view->cold.checked_ns = cold->checked_ns;
+    view->cold.gets_base = cold->gets_base;
+    view->cold.slow_gets = cold->slow_gets;
     if ((flags & NCP__FLAG_TAGGED) != 0)
         view->slot.of.tag = __atomic_load_n(&slot->of.tag, __ATOMIC_RELAXED);
 }

@@ -53,7 +53,7 @@ enum {
     NCP__FLAG_DATAGRAM = 64 /* a UDP socket: stale datagrams can be dropped */
 };
 
-/* slot.dial_flags, guarded by the engine's lock */
+/* cold.dial_flags, guarded by the engine's lock */
 enum {
     NCP__DIAL_PERMIT = 1,  /* counts in max_concurrent_creates */
     NCP__DIAL_OVERDUE = 2, /* its error was delivered already */

@@ -1,7 +1,7 @@
 /* Carrying out what the engine decided: with no lock held. */
 #include "pool/pool.h"
 
-/* The first of a list linked by slot.link, taken out. */
+/* The first of a list linked by cold.link, taken out. */
 static uint32_t pop(const ncp_pool *pool, uint32_t *head)
 {
     uint32_t index = *head;
@@ -37,7 +37,7 @@ static bool close_elsewhere(const ncp_pool *pool)
             pool->config.conn[NCP_CALLBACK_ON_CLOSE] != NULL);
 }
 
-/* Slots whose connections are closed, linked by slot.link. */
+/* Slots whose connections are closed, linked by cold.link. */
 struct closed {
     uint32_t head;
     uint32_t count;

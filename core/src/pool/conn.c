@@ -26,13 +26,15 @@ int ncp__conn_call(const struct ncp_conn *conn, int callback, int reason,
 
 static int close_descriptor(const struct ncp_conn *conn)
 {
-    if (ncp__cold(conn->slot)->fd < 0)
+    const struct ncp__cold *cold = ncp__cold(conn->slot);
+
+    if (cold->fd < 0)
         return NCP_OK;
-    int error = ncp__net.close(ncp__cold(conn->slot)->fd);
+    int error = ncp__net.close(cold->fd);
     if (error == 0)
         return NCP_OK;
-    ncp__log(conn->pool, NCP_LOG_ERROR, ncp__cold(conn->slot)->id,
-             "event=close_failed errno=%d", error);
+    ncp__log(conn->pool, NCP_LOG_ERROR, cold->id, "event=close_failed errno=%d",
+             error);
     return NCP_ECLOSEHOOK;
 }
 
@@ -59,11 +61,11 @@ static int let_go(const struct ncp_conn *conn, int reason)
 static void announce(const struct ncp_conn *conn, int reason)
 {
     const struct ncp__slot *slot = conn->slot;
+    const struct ncp__cold *cold = ncp__cold(slot);
 
-    ncp__log(conn->pool, NCP_LOG_DEBUG, ncp__cold(slot)->id,
+    ncp__log(conn->pool, NCP_LOG_DEBUG, cold->id,
              "event=close reason=%s protocol=%s ip=%s", ncp_reason_text(reason),
-             ncp_protocol_text(ncp__cold(slot)->protocol),
-             ncp_ip_text(ncp__cold(slot)->ip));
+             ncp_protocol_text(cold->protocol), ncp_ip_text(cold->ip));
     (void)ncp__conn_call(conn, NCP_CALLBACK_ON_CLOSE, reason, NCP_EHOOK);
 }
 
@@ -79,6 +81,7 @@ bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     struct ncp_conn conn = {pool, &copy->slot, index};
     struct ncp__acts acts = NCP__NO_ACTS;
     uint64_t now_ns = ncp__engine_now(engine);
@@ -90,11 +93,11 @@ bool ncp__conn_take_away(ncp_pool *pool, uint32_t index, uint64_t generation,
     bool ours = begun && ncp__take_away_locked(engine, index, generation, state,
                                                now_ns, &acts);
     if (ours) {
-        ncp__cold(slot)->reason = (uint8_t)reason;
+        cold->reason = (uint8_t)reason;
         ncp__slot_view(copy, slot); /* the borrower may put it any moment */
         /* Under the lock, which a put takes before it closes the descriptor. */
-        if (ncp__cold(slot)->fd >= 0 && !pool->pull)
-            ncp__net.shutdown(ncp__cold(slot)->fd);
+        if (cold->fd >= 0 && !pool->pull)
+            ncp__net.shutdown(cold->fd);
     }
     ncp__engine_unlock(engine);
     if (ours && pool->pull)
@@ -111,21 +114,21 @@ int ncp__conn_taken_back(ncp_pool *pool, uint32_t index)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     struct ncp_conn conn = {pool, slot, index};
     struct ncp__acts acts = NCP__NO_ACTS;
     int rc = NCP_OK;
 
     ncp__engine_lock(engine); /* who took it away is done with it */
-    bool to_close = ncp__cold(slot)->fd >= 0 && !pool->pull;
-    bool to_tell =
-        ncp__cold(slot)->work != 0; /* pull: its CLOSE event frees the slot */
+    bool to_close = cold->fd >= 0 && !pool->pull;
+    bool to_tell = cold->work != 0; /* pull: its CLOSE event frees the slot */
     if (to_tell)
         ncp__mark_closing_locked(slot);
     ncp__engine_unlock(engine);
     if (to_tell)
         return NCP_OK;
     if (to_close)
-        rc = let_go(&conn, ncp__cold(slot)->reason);
+        rc = let_go(&conn, cold->reason);
     ncp__engine_taken_back(engine, index, &acts);
     ncp__pool_act(pool, &acts, NCP__NO_SLOT);
     return rc;
@@ -159,10 +162,10 @@ void ncp__conn_examine(const ncp_pool *pool, struct ncp__made *made)
 
 void ncp__conn_created(const ncp_pool *pool, const struct ncp__slot *slot)
 {
-    ncp__log(pool, NCP_LOG_DEBUG, ncp__cold(slot)->id,
-             "event=create protocol=%s ip=%s",
-             ncp_protocol_text(ncp__cold(slot)->protocol),
-             ncp_ip_text(ncp__cold(slot)->ip));
+    const struct ncp__cold *cold = ncp__cold(slot);
+
+    ncp__log(pool, NCP_LOG_DEBUG, cold->id, "event=create protocol=%s ip=%s",
+             ncp_protocol_text(cold->protocol), ncp_ip_text(cold->ip));
 }
 
 bool ncp__is_datagram(int fd)

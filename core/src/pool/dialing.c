@@ -162,12 +162,13 @@ static void read_request(ncp_pool *pool, uint32_t index, ncp_dial *dial)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
 
     *dial = (ncp_dial){.pool = pool, .deadline_ns = NCP__NEVER};
     ncp__engine_lock(engine);
-    dial->protocol = ncp__cold(slot)->protocol;
-    dial->ip = ncp__cold(slot)->ip;
-    dial->timeout_ns = ncp__cold(slot)->due_ns;
+    dial->protocol = cold->protocol;
+    dial->ip = cold->ip;
+    dial->timeout_ns = cold->due_ns;
     if (slot->of.owner != NULL) {
         dial->deadline_ns = slot->of.owner->deadline_ns;
         dial->attempt = slot->of.owner->attempts;

@@ -11,14 +11,15 @@ void ncp__event_slot(ncp_event *event, const ncp_pool *pool, uint32_t index,
                      int type)
 {
     const struct ncp__slot *slot = ncp__engine_slot(&pool->engine, index);
+    const struct ncp__cold *cold = ncp__cold(slot);
 
     event->type = type;
     event->lease = ncp__engine_lease(&pool->engine, index);
     event->handle = slot->handle;
-    event->conn_id = ncp__cold(slot)->id;
-    event->fd = ncp__cold(slot)->fd;
-    event->protocol = ncp__cold(slot)->protocol;
-    event->ip = ncp__cold(slot)->ip;
+    event->conn_id = cold->id;
+    event->fd = cold->fd;
+    event->protocol = cold->protocol;
+    event->ip = cold->ip;
 }
 
 void ncp__event_conn(ncp_event *event, const ncp_pool *pool,

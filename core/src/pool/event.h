@@ -36,15 +36,17 @@ static inline void ncp__event_lend(ncp_event *event, ncp_pool *pool,
                                    const struct ncp__slot *slot,
                                    ncp_lease lease, uint64_t tag)
 {
+    const struct ncp__cold *cold = ncp__cold(slot);
+
     ncp__event_none(event, pool);
     event->type = NCP_EVENT_CONN;
     event->lease = lease;
     event->tag = tag;
     event->handle = slot->handle;
-    event->conn_id = ncp__cold(slot)->id;
-    event->fd = ncp__cold(slot)->fd;
-    event->protocol = ncp__cold(slot)->protocol;
-    event->ip = ncp__cold(slot)->ip;
+    event->conn_id = cold->id;
+    event->fd = cold->fd;
+    event->protocol = cold->protocol;
+    event->ip = cold->ip;
     event->reused = 1;
 }
 

@@ -107,6 +107,8 @@ void ncp__host_forked(ncp_pool *pool)
 bool ncp__host_leak(ncp_pool *pool, ncp_lease lease,
                     const struct ncp__slot *slot, int reason)
 {
+    const struct ncp__cold *cold = ncp__cold(slot);
+
     if (!wants(pool, NCP_HOST_LEAK))
         return false;
     struct note *note = ncp__alloc(sizeof(*note));
@@ -117,10 +119,10 @@ bool ncp__host_leak(ncp_pool *pool, ncp_lease lease,
     note->event.lease = lease;
     note->event.reason = reason;
     note->event.handle = slot->handle;
-    note->event.conn_id = ncp__cold(slot)->id;
-    note->event.fd = ncp__cold(slot)->fd;
-    note->event.protocol = ncp__cold(slot)->protocol;
-    note->event.ip = ncp__cold(slot)->ip;
+    note->event.conn_id = cold->id;
+    note->event.fd = cold->fd;
+    note->event.protocol = cold->protocol;
+    note->event.ip = cold->ip;
     ncp__engine_lock(&pool->engine);
     if (pool->host->notes_head == NULL)
         pool->host->notes_head = note;

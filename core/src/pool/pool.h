@@ -62,14 +62,14 @@ struct ncp_pool {
     _Atomic int close_status; /* the first close error */
     struct ncp__alarm wake;   /* ends an accept in progress */
 
-    /* service's lock: slots that wait for a worker, linked by slot.link */
+    /* service's lock: slots that wait for a worker, linked by cold.link */
     uint32_t job_head, job_tail;
     /* engine's lock */
     uint32_t checks_out; /* health checks that run or wait for a worker */
     ncp_lease late_checks[NCP__MAX_CHECKS]; /* pull: timed out, not answered */
     uint32_t events_out; /* work events that were not polled, tickets */
     uint32_t work_head,
-        work_tail; /* pull: for the queue, linked by slot.link */
+        work_tail; /* pull: for the queue, linked by cold.link */
     /* queue's lock */
     struct ncp_pool *work_next;
     bool in_queue;

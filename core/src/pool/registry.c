@@ -46,11 +46,13 @@ static void after_fork_parent(void)
  * pull pool the descriptors belong to objects of the host. */
 static void drop_inherited(void *context, struct ncp__slot *slot)
 {
+    struct ncp__cold *cold = ncp__cold(slot);
+
     const ncp_pool *pool = context;
 
-    if (!pool->pull && ncp__cold(slot)->fd >= 0)
-        (void)ncp__net.close(ncp__cold(slot)->fd);
-    ncp__cold(slot)->fd = -1;
+    if (!pool->pull && cold->fd >= 0)
+        (void)ncp__net.close(cold->fd);
+    cold->fd = -1;
 }
 
 static void after_fork_child(void)

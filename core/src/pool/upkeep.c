@@ -16,9 +16,9 @@ static bool checked_elsewhere(const ncp_pool *pool)
 
 static uint64_t check_due(const ncp_pool *pool, const struct ncp__slot *slot)
 {
-    uint64_t last_ns = ncp__cold(slot)->checked_ns != 0
-                           ? ncp__cold(slot)->checked_ns
-                           : ncp__cold(slot)->created_ns;
+    const struct ncp__cold *cold = ncp__cold(slot);
+    uint64_t last_ns =
+        cold->checked_ns != 0 ? cold->checked_ns : cold->created_ns;
 
     return last_ns +
            ncp__pool_option_ns(pool, NCP_OPTION_HEALTH_CHECK_INTERVAL);

@@ -6,15 +6,16 @@ void ncp__pull_work(ncp_pool *pool, uint32_t index, int type)
 {
     struct ncp__engine *engine = &pool->engine;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
 
     if (ncp__release_tells(pool, index, type))
         return;
 
     ncp__engine_lock(engine);
-    bool queued = ncp__cold(slot)->work != 0;
-    ncp__cold(slot)->work = (uint8_t)type;
+    bool queued = cold->work != 0;
+    cold->work = (uint8_t)type;
     if (!queued) {
-        ncp__cold(slot)->link = NCP__NO_SLOT;
+        cold->link = NCP__NO_SLOT;
         if (pool->work_head == NCP__NO_SLOT)
             pool->work_head = index;
         else
@@ -43,15 +44,15 @@ static uint32_t unlink_needless_locked(ncp_pool *pool, int *type)
     if (index == NCP__NO_SLOT)
         return index;
     struct ncp__slot *slot = ncp__engine_slot(engine, index);
+    struct ncp__cold *cold = ncp__cold(slot);
     if (before == NCP__NO_SLOT)
-        pool->work_head = ncp__cold(slot)->link;
+        pool->work_head = cold->link;
     else
-        ncp__cold(ncp__engine_slot(engine, before))->link =
-            ncp__cold(slot)->link;
+        ncp__cold(ncp__engine_slot(engine, before))->link = cold->link;
     if (pool->work_tail == index)
         pool->work_tail = before;
-    *type = ncp__cold(slot)->work;
-    ncp__cold(slot)->work = 0;
+    *type = cold->work;
+    cold->work = 0;
     pool->events_out--;
     return index;
 }
@@ -159,9 +160,10 @@ static uint32_t pop_work_locked(ncp_pool *pool, int *type)
     if (index == NCP__NO_SLOT)
         return index;
     struct ncp__slot *slot = ncp__engine_slot(&pool->engine, index);
-    pool->work_head = ncp__cold(slot)->link;
-    *type = ncp__cold(slot)->work;
-    ncp__cold(slot)->work = 0;
+    struct ncp__cold *cold = ncp__cold(slot);
+    pool->work_head = cold->link;
+    *type = cold->work;
+    cold->work = 0;
     pool->events_out--;
     return index;
 }
