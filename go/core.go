@@ -20,6 +20,7 @@ type core struct {
 	lib    libPool
 	queue  libQueue
 	lane   lane
+	door   door
 	name   string
 	config Config // a copy; never changes
 	clock  *ManualClock

@@ -39,11 +39,13 @@ func (c *core) ask(ctx context.Context, a *answer, w *want) {
 		w.timeoutMs = c.limit(w.timeoutMs, deadline)
 	}
 	w.flags |= ncpFlagTake
+	crowded := c.door.enter()
 	if w.timed {
 		c.lib.acquireTimed(a, c.queue, w)
-		return
+	} else {
+		c.lib.acquire(a, c.queue, w)
 	}
-	c.lib.acquire(a, c.queue, w)
+	c.door.leave(crowded)
 }
 
 // refuse counts a get whose context was over before it began.

@@ -92,17 +92,22 @@ func (c *core) endLease(conn *Connection, flags int, err error) error {
 
 // giveBack makes a lease idle, or has C say what comes of it.
 func (c *core) giveBack(r *released, lease uint64, flags int) {
+	served := false
 	if flags == 0 {
-		switch done, nowNs := c.lane.put(lease); done {
-		case lanePutBack:
+		done, nowNs := c.lane.put(lease)
+		if done == lanePutBack {
 			r.nowNs = nowNs
 			return
-		case lanePutServes:
-			c.lib.serve(r, c.queue)
-			return
 		}
+		served = done == lanePutServes
 	}
-	c.lib.release(r, lease, flags, c.queue)
+	crowded := c.door.enter()
+	if served {
+		c.lib.serve(r, c.queue)
+	} else {
+		c.lib.release(r, lease, flags, c.queue)
+	}
+	c.door.leave(crowded)
 }
 
 // afterRelease handles the event that came with a release. If the connection that
