@@ -1285,6 +1285,17 @@ NCP_API int ncp_conn_info(const ncp_conn *conn, int info, uint64_t *out);
 
 /** The handle of a connection; 0 for NULL. @since 0.1 */
 NCP_API uint64_t ncp_conn_handle(const ncp_conn *conn);
+/**
+ * Gives a connection another handle: for NCP_CALLBACK_ON_CREATED, before anybody
+ * else knows the connection. A descriptor, which is the handle of what the
+ * built-in dialer makes, is a bad name where borrowers may close it themselves:
+ * its number is used again at once.
+ *
+ * @param handle as for ncp_dial_done()
+ * @errors NCP_EINVAL for NULL; NCP_ESTATE in any other callback
+ * @since 0.1
+ */
+NCP_API int ncp_conn_set_handle(const ncp_conn *conn, uint64_t handle);
 /** The descriptor of a connection; -1 for none and for NULL. @since 0.1 */
 NCP_API int ncp_conn_fd(const ncp_conn *conn);
 /** The id of a connection; 0 for NULL. @since 0.1 */

@@ -22,6 +22,7 @@
  *   ncp_cancel_set_poll
  *   ncp_conn_info
  *   ncp_conn_handle
+ *   ncp_conn_set_handle
  *   ncp_conn_fd
  *   ncp_conn_id
  */

@@ -1,4 +1,4 @@
-/* cffi 2.1.1 made this of the declarations with SHA-256 44e570cd2ed4b77bab88d17999d06822ff3f7d087d699ae8b17ffe7f16a34afb */
+/* cffi 2.1.1 made this of the declarations with SHA-256 4c7492466fb15df8fb1db7585c1821a7d1ec5b428045e6c31b78e310827d9d3a */
 #define _CFFI_
 
 /* We try to define Py_LIMITED_API before including Python.h.
@@ -598,6 +598,7 @@ static void (*_cffi_call_python_org)(struct _cffi_externpy_s *, char *);
 static int ncp_py_on_dial(int64_t host, int accepts, ncp_dial *dial);
 static int ncp_py_on_conn(int64_t host, int callback, uint64_t handle,
                           uint64_t conn_id, int reason);
+static int ncp_py_on_socket(int64_t host, const ncp_conn *conn);
 static void ncp_py_on_log(int64_t host, int level, uint64_t conn_id,
                           const char *text);
 static void ncp_py_on_drop(int64_t host);
@@ -711,6 +712,23 @@ static int ncp_py_created(void *user, const ncp_conn *conn, int reason)
     return ncp_py_conn(user, NCP_CALLBACK_ON_CREATED, conn, reason);
 }
 
+/* What the library dialed: the number of a descriptor is used again as soon as its
+ * borrower closes it, so Python gives the connection a handle of its own; until
+ * then it has one that no object has. */
+enum { NCP_PY_HANDLE_FD_SHIFT = 40 };
+
+static int ncp_py_created_socket(void *user, const ncp_conn *conn, int reason)
+{
+    uint64_t fd = (uint64_t)(uint32_t)ncp_conn_fd(conn);
+
+    (void)ncp_conn_set_handle(conn, fd | UINT64_C(1) << NCP_PY_HANDLE_FD_SHIFT);
+    if (!ncp_py_enter())
+        return NCP_OK;
+    int rc = ncp_py_on_socket(ncp_py_host(user), conn);
+    ncp_py_leave();
+    return ncp_py_heard(rc, NCP_EHOOK);
+}
+
 static int ncp_py_borrowed(void *user, const ncp_conn *conn, int reason)
 {
     return ncp_py_conn(user, NCP_CALLBACK_ON_BORROW, conn, reason);
@@ -772,6 +790,13 @@ static int ncp_py_set_dialer(ncp_config *config, int64_t host)
 static int ncp_py_set_acceptor(ncp_config *config, int64_t host)
 {
     return ncp_config_set_acceptor(config, ncp_py_acceptor, ncp_py_user(host),
+                                   NULL);
+}
+
+static int ncp_py_set_socket_callback(ncp_config *config, int64_t host)
+{
+    return ncp_config_set_callback(config, NCP_CALLBACK_ON_CREATED,
+                                   ncp_py_created_socket, ncp_py_user(host),
                                    NULL);
 }
 
@@ -1051,16 +1076,16 @@ static void *_cffi_types[] = {
 /*  1 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7), // int
 /*  2 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  3 */ _CFFI_OP(_CFFI_OP_FUNCTION, 9), // char const *()(ncp_config const *)
-/*  4 */ _CFFI_OP(_CFFI_OP_POINTER, 570), // ncp_config const *
+/*  4 */ _CFFI_OP(_CFFI_OP_POINTER, 579), // ncp_config const *
 /*  5 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  6 */ _CFFI_OP(_CFFI_OP_FUNCTION, 9), // char const *()(void)
 /*  7 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /*  8 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *)
-/*  9 */ _CFFI_OP(_CFFI_OP_POINTER, 544), // char const *
+/*  9 */ _CFFI_OP(_CFFI_OP_POINTER, 552), // char const *
 /* 10 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 11 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *, char *, size_t)
 /* 12 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 13 */ _CFFI_OP(_CFFI_OP_POINTER, 544), // char *
+/* 13 */ _CFFI_OP(_CFFI_OP_POINTER, 552), // char *
 /* 14 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28), // size_t
 /* 15 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 16 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *, int *)
@@ -1074,7 +1099,7 @@ static void *_cffi_types[] = {
 /* 24 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 25 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(char const *, ncp_pool * *)
 /* 26 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 27 */ _CFFI_OP(_CFFI_OP_POINTER, 185), // ncp_pool * *
+/* 27 */ _CFFI_OP(_CFFI_OP_POINTER, 193), // ncp_pool * *
 /* 28 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 29 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(int)
 /* 30 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
@@ -1110,12 +1135,12 @@ static void *_cffi_types[] = {
 /* 60 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 61 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(int, ncp_config * *)
 /* 62 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 63 */ _CFFI_OP(_CFFI_OP_POINTER, 90), // ncp_config * *
+/* 63 */ _CFFI_OP(_CFFI_OP_POINTER, 94), // ncp_config * *
 /* 64 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 65 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(int64_t, int, ncp_dial *)
 /* 66 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 67 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 68 */ _CFFI_OP(_CFFI_OP_POINTER, 572), // ncp_dial *
+/* 68 */ _CFFI_OP(_CFFI_OP_POINTER, 581), // ncp_dial *
 /* 69 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
 /* 70 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(int64_t, int, uint64_t, uint64_t, int)
 /* 71 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
@@ -1124,513 +1149,522 @@ static void *_cffi_types[] = {
 /* 74 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 75 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 76 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 77 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel * *)
-/* 78 */ _CFFI_OP(_CFFI_OP_POINTER, 81), // ncp_cancel * *
-/* 79 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 80 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel *)
-/* 81 */ _CFFI_OP(_CFFI_OP_POINTER, 569), // ncp_cancel *
-/* 82 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 83 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel *, int(*)(void *), void *, int64_t)
-/* 84 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
-/* 85 */ _CFFI_OP(_CFFI_OP_POINTER, 440), // int(*)(void *)
-/* 86 */ _CFFI_OP(_CFFI_OP_POINTER, 583), // void *
-/* 87 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 88 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 89 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *)
-/* 90 */ _CFFI_OP(_CFFI_OP_POINTER, 570), // ncp_config *
-/* 91 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 92 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, char const *, char const *)
-/* 93 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 94 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 95 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 96 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 97 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, int(*)(void *, ncp_dial *), void *, void(*)(void *))
-/* 98 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 99 */ _CFFI_OP(_CFFI_OP_POINTER, 448), // int(*)(void *, ncp_dial *)
-/* 100 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 101 */ _CFFI_OP(_CFFI_OP_POINTER, 529), // void(*)(void *)
-/* 102 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 103 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, int, int(*)(void *, ncp_conn const *, int), void *, void(*)(void *))
+/* 77 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(int64_t, ncp_conn const *)
+/* 78 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 79 */ _CFFI_OP(_CFFI_OP_POINTER, 580), // ncp_conn const *
+/* 80 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 81 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel * *)
+/* 82 */ _CFFI_OP(_CFFI_OP_POINTER, 85), // ncp_cancel * *
+/* 83 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 84 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel *)
+/* 85 */ _CFFI_OP(_CFFI_OP_POINTER, 578), // ncp_cancel *
+/* 86 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 87 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_cancel *, int(*)(void *), void *, int64_t)
+/* 88 */ _CFFI_OP(_CFFI_OP_NOOP, 85),
+/* 89 */ _CFFI_OP(_CFFI_OP_POINTER, 448), // int(*)(void *)
+/* 90 */ _CFFI_OP(_CFFI_OP_POINTER, 592), // void *
+/* 91 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 92 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 93 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *)
+/* 94 */ _CFFI_OP(_CFFI_OP_POINTER, 579), // ncp_config *
+/* 95 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 96 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, char const *, char const *)
+/* 97 */ _CFFI_OP(_CFFI_OP_NOOP, 94),
+/* 98 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 99 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 100 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 101 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, int(*)(void *, ncp_dial *), void *, void(*)(void *))
+/* 102 */ _CFFI_OP(_CFFI_OP_NOOP, 94),
+/* 103 */ _CFFI_OP(_CFFI_OP_POINTER, 456), // int(*)(void *, ncp_dial *)
 /* 104 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 105 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 106 */ _CFFI_OP(_CFFI_OP_POINTER, 443), // int(*)(void *, ncp_conn const *, int)
-/* 107 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 108 */ _CFFI_OP(_CFFI_OP_NOOP, 101),
-/* 109 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 110 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, int, int64_t)
+/* 105 */ _CFFI_OP(_CFFI_OP_POINTER, 537), // void(*)(void *)
+/* 106 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 107 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, int, int(*)(void *, ncp_conn const *, int), void *, void(*)(void *))
+/* 108 */ _CFFI_OP(_CFFI_OP_NOOP, 94),
+/* 109 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 110 */ _CFFI_OP(_CFFI_OP_POINTER, 451), // int(*)(void *, ncp_conn const *, int)
 /* 111 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 112 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 113 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 114 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 115 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, int64_t)
-/* 116 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 112 */ _CFFI_OP(_CFFI_OP_NOOP, 105),
+/* 113 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 114 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, int, int64_t)
+/* 115 */ _CFFI_OP(_CFFI_OP_NOOP, 94),
+/* 116 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 117 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 118 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 119 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_pool * *)
-/* 120 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 121 */ _CFFI_OP(_CFFI_OP_NOOP, 27),
+/* 119 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, int64_t)
+/* 120 */ _CFFI_OP(_CFFI_OP_NOOP, 94),
+/* 121 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
 /* 122 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 123 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_py_clock *)
-/* 124 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 125 */ _CFFI_OP(_CFFI_OP_POINTER, 576), // ncp_py_clock *
+/* 123 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_pool * *)
+/* 124 */ _CFFI_OP(_CFFI_OP_NOOP, 94),
+/* 125 */ _CFFI_OP(_CFFI_OP_NOOP, 27),
 /* 126 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 127 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_queue *)
-/* 128 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 129 */ _CFFI_OP(_CFFI_OP_POINTER, 577), // ncp_queue *
+/* 127 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_py_clock *)
+/* 128 */ _CFFI_OP(_CFFI_OP_NOOP, 94),
+/* 129 */ _CFFI_OP(_CFFI_OP_POINTER, 585), // ncp_py_clock *
 /* 130 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 131 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, uint64_t(*)(void *), void *, void(*)(void *))
-/* 132 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 133 */ _CFFI_OP(_CFFI_OP_POINTER, 486), // uint64_t(*)(void *)
-/* 134 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 135 */ _CFFI_OP(_CFFI_OP_NOOP, 101),
-/* 136 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 137 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, void(*)(void *, int, uint64_t, char const *), void *, void(*)(void *))
+/* 131 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, ncp_queue *)
+/* 132 */ _CFFI_OP(_CFFI_OP_NOOP, 94),
+/* 133 */ _CFFI_OP(_CFFI_OP_POINTER, 586), // ncp_queue *
+/* 134 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 135 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, uint64_t(*)(void *), void *, void(*)(void *))
+/* 136 */ _CFFI_OP(_CFFI_OP_NOOP, 94),
+/* 137 */ _CFFI_OP(_CFFI_OP_POINTER, 494), // uint64_t(*)(void *)
 /* 138 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 139 */ _CFFI_OP(_CFFI_OP_POINTER, 532), // void(*)(void *, int, uint64_t, char const *)
-/* 140 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 141 */ _CFFI_OP(_CFFI_OP_NOOP, 101),
-/* 142 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 143 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config const *, char const *, char *, size_t)
-/* 144 */ _CFFI_OP(_CFFI_OP_NOOP, 4),
-/* 145 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 146 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
-/* 147 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 148 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 149 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config const *, int, int64_t *)
-/* 150 */ _CFFI_OP(_CFFI_OP_NOOP, 4),
-/* 151 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 152 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
-/* 153 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 154 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config const *, ncp_config * *)
-/* 155 */ _CFFI_OP(_CFFI_OP_NOOP, 4),
-/* 156 */ _CFFI_OP(_CFFI_OP_NOOP, 63),
+/* 139 */ _CFFI_OP(_CFFI_OP_NOOP, 105),
+/* 140 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 141 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config *, void(*)(void *, int, uint64_t, char const *), void *, void(*)(void *))
+/* 142 */ _CFFI_OP(_CFFI_OP_NOOP, 94),
+/* 143 */ _CFFI_OP(_CFFI_OP_POINTER, 540), // void(*)(void *, int, uint64_t, char const *)
+/* 144 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 145 */ _CFFI_OP(_CFFI_OP_NOOP, 105),
+/* 146 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 147 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config const *, char const *, char *, size_t)
+/* 148 */ _CFFI_OP(_CFFI_OP_NOOP, 4),
+/* 149 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 150 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
+/* 151 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 152 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 153 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config const *, int, int64_t *)
+/* 154 */ _CFFI_OP(_CFFI_OP_NOOP, 4),
+/* 155 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 156 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
 /* 157 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 158 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_conn const *)
-/* 159 */ _CFFI_OP(_CFFI_OP_POINTER, 571), // ncp_conn const *
-/* 160 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 161 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_conn const *, int, uint64_t *)
-/* 162 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
-/* 163 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 164 */ _CFFI_OP(_CFFI_OP_POINTER, 73), // uint64_t *
-/* 165 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 166 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_dial *, int)
-/* 167 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
-/* 168 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 158 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_config const *, ncp_config * *)
+/* 159 */ _CFFI_OP(_CFFI_OP_NOOP, 4),
+/* 160 */ _CFFI_OP(_CFFI_OP_NOOP, 63),
+/* 161 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 162 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_conn const *)
+/* 163 */ _CFFI_OP(_CFFI_OP_NOOP, 79),
+/* 164 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 165 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_conn const *, int, uint64_t *)
+/* 166 */ _CFFI_OP(_CFFI_OP_NOOP, 79),
+/* 167 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 168 */ _CFFI_OP(_CFFI_OP_POINTER, 73), // uint64_t *
 /* 169 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 170 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_dial *, uint64_t, int, int, int)
-/* 171 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
+/* 170 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_conn const *, uint64_t)
+/* 171 */ _CFFI_OP(_CFFI_OP_NOOP, 79),
 /* 172 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 173 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 174 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 175 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 176 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 177 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_dial const *)
-/* 178 */ _CFFI_OP(_CFFI_OP_POINTER, 572), // ncp_dial const *
-/* 179 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 180 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_guard * *)
-/* 181 */ _CFFI_OP(_CFFI_OP_POINTER, 184), // ncp_guard * *
-/* 182 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 183 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_guard *, ncp_pool *, uint64_t, uint64_t)
-/* 184 */ _CFFI_OP(_CFFI_OP_POINTER, 574), // ncp_guard *
-/* 185 */ _CFFI_OP(_CFFI_OP_POINTER, 575), // ncp_pool *
-/* 186 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 187 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 188 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 189 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool * *, int, int)
-/* 190 */ _CFFI_OP(_CFFI_OP_NOOP, 27),
-/* 191 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 192 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 193 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 194 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *)
-/* 195 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 173 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 174 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_dial *, int)
+/* 175 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
+/* 176 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 177 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 178 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_dial *, uint64_t, int, int, int)
+/* 179 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
+/* 180 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 181 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 182 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 183 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 184 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 185 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_dial const *)
+/* 186 */ _CFFI_OP(_CFFI_OP_POINTER, 581), // ncp_dial const *
+/* 187 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 188 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_guard * *)
+/* 189 */ _CFFI_OP(_CFFI_OP_POINTER, 192), // ncp_guard * *
+/* 190 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 191 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_guard *, ncp_pool *, uint64_t, uint64_t)
+/* 192 */ _CFFI_OP(_CFFI_OP_POINTER, 583), // ncp_guard *
+/* 193 */ _CFFI_OP(_CFFI_OP_POINTER, 584), // ncp_pool *
+/* 194 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 195 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 196 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 197 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int *, uint64_t *, char *, size_t)
-/* 198 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 199 */ _CFFI_OP(_CFFI_OP_NOOP, 18),
-/* 200 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 201 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
-/* 202 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 203 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 204 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int)
-/* 205 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 206 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 207 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 208 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int, int, int64_t, int64_t *, char *, size_t, int *)
-/* 209 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 210 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 211 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 212 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 213 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
-/* 214 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
-/* 215 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 216 */ _CFFI_OP(_CFFI_OP_NOOP, 18),
-/* 217 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 218 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t, ncp_event *)
-/* 219 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 220 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 221 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 222 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 223 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
-/* 224 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 225 */ _CFFI_OP(_CFFI_OP_POINTER, 573), // ncp_event *
-/* 226 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 227 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t, uint64_t *)
-/* 228 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 197 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool * *, int, int)
+/* 198 */ _CFFI_OP(_CFFI_OP_NOOP, 27),
+/* 199 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 200 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 201 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 202 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *)
+/* 203 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 204 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 205 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int *, uint64_t *, char *, size_t)
+/* 206 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 207 */ _CFFI_OP(_CFFI_OP_NOOP, 18),
+/* 208 */ _CFFI_OP(_CFFI_OP_NOOP, 168),
+/* 209 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
+/* 210 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 211 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 212 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int)
+/* 213 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 214 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 215 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 216 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int, int, int64_t, int64_t *, char *, size_t, int *)
+/* 217 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 218 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 219 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 220 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 221 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
+/* 222 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
+/* 223 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 224 */ _CFFI_OP(_CFFI_OP_NOOP, 18),
+/* 225 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 226 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t, ncp_event *)
+/* 227 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 228 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 229 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 230 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 231 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 232 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
-/* 233 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 234 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 235 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 236 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int, int64_t)
-/* 237 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 230 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 231 */ _CFFI_OP(_CFFI_OP_NOOP, 85),
+/* 232 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 233 */ _CFFI_OP(_CFFI_OP_POINTER, 582), // ncp_event *
+/* 234 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 235 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t, uint64_t *)
+/* 236 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 237 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 238 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 239 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 240 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 241 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int64_t)
-/* 242 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 243 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 244 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 245 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int64_t, uint64_t *)
-/* 246 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 240 */ _CFFI_OP(_CFFI_OP_NOOP, 85),
+/* 241 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 242 */ _CFFI_OP(_CFFI_OP_NOOP, 168),
+/* 243 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 244 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int, int64_t)
+/* 245 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 246 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 247 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 248 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 249 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 250 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, ncp_queue *, int, int, int64_t, uint64_t, int, ncp_event *)
-/* 251 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 252 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 253 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 254 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 248 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 249 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int64_t)
+/* 250 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 251 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 252 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 253 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, int64_t, uint64_t *)
+/* 254 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
 /* 255 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 256 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 257 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 258 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 259 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 260 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, ncp_tap * *)
-/* 261 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 262 */ _CFFI_OP(_CFFI_OP_POINTER, 425), // ncp_tap * *
-/* 263 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 264 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t *)
-/* 265 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 266 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
+/* 256 */ _CFFI_OP(_CFFI_OP_NOOP, 168),
+/* 257 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 258 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, ncp_queue *, int, int, int64_t, uint64_t, int, ncp_event *)
+/* 259 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 260 */ _CFFI_OP(_CFFI_OP_NOOP, 133),
+/* 261 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 262 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 263 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 264 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 265 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 266 */ _CFFI_OP(_CFFI_OP_NOOP, 233),
 /* 267 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 268 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t)
-/* 269 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 270 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 268 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, ncp_tap * *)
+/* 269 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 270 */ _CFFI_OP(_CFFI_OP_POINTER, 433), // ncp_tap * *
 /* 271 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 272 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int)
-/* 273 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 274 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 275 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 276 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 277 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int, int64_t, char const *, ncp_event *)
-/* 278 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 279 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 280 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 281 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 282 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 283 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
+/* 272 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t *)
+/* 273 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 274 */ _CFFI_OP(_CFFI_OP_NOOP, 168),
+/* 275 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 276 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t)
+/* 277 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 278 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 279 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 280 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int)
+/* 281 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 282 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 283 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 284 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 285 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int, ncp_event *)
-/* 286 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 285 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int, int64_t, char const *, ncp_event *)
+/* 286 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
 /* 287 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 288 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 289 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 290 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 291 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int, ncp_queue *, ncp_event *, int, int *)
-/* 292 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 293 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 294 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 295 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 296 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 297 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 298 */ _CFFI_OP(_CFFI_OP_NOOP, 18),
-/* 299 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 300 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int64_t, ncp_event *)
-/* 301 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 302 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 303 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 304 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 305 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 306 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, ncp_event *)
-/* 307 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 308 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 309 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 310 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 311 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t *)
-/* 312 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 313 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 314 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 315 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 316 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t)
-/* 317 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 318 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 319 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 320 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 321 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t, int, int, int)
-/* 322 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 323 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 324 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 325 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 326 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 327 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 289 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 290 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 291 */ _CFFI_OP(_CFFI_OP_NOOP, 233),
+/* 292 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 293 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int, ncp_event *)
+/* 294 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 295 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 296 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 297 */ _CFFI_OP(_CFFI_OP_NOOP, 233),
+/* 298 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 299 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int, ncp_queue *, ncp_event *, int, int *)
+/* 300 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 301 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 302 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 303 */ _CFFI_OP(_CFFI_OP_NOOP, 133),
+/* 304 */ _CFFI_OP(_CFFI_OP_NOOP, 233),
+/* 305 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 306 */ _CFFI_OP(_CFFI_OP_NOOP, 18),
+/* 307 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 308 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, int64_t, ncp_event *)
+/* 309 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 310 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 311 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 312 */ _CFFI_OP(_CFFI_OP_NOOP, 233),
+/* 313 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 314 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, ncp_event *)
+/* 315 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 316 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 317 */ _CFFI_OP(_CFFI_OP_NOOP, 233),
+/* 318 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 319 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t *)
+/* 320 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 321 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 322 */ _CFFI_OP(_CFFI_OP_NOOP, 168),
+/* 323 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 324 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t)
+/* 325 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 326 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 327 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 328 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 329 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t, int, int, int, ncp_event *)
-/* 330 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 329 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t, int, int, int)
+/* 330 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
 /* 331 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 332 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 333 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 334 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 335 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 336 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 337 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 338 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t, int, int, int, uint64_t *)
-/* 339 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
+/* 336 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 337 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t, int, int, int, ncp_event *)
+/* 338 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 339 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 340 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 341 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 341 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 342 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
 /* 343 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 344 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 345 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 346 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 347 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *)
-/* 348 */ _CFFI_OP(_CFFI_OP_POINTER, 575), // ncp_pool const *
-/* 349 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 350 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, char *, size_t)
-/* 351 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
-/* 352 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
-/* 353 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 344 */ _CFFI_OP(_CFFI_OP_NOOP, 233),
+/* 345 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 346 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool *, uint64_t, uint64_t, int, int, int, uint64_t *)
+/* 347 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 348 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 349 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 350 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 351 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 352 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 353 */ _CFFI_OP(_CFFI_OP_NOOP, 168),
 /* 354 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 355 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, int, int64_t *)
-/* 356 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
-/* 357 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 358 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
-/* 359 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 360 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, int64_t *, int64_t *, uint64_t *, char *, size_t)
-/* 361 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
-/* 362 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
-/* 363 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
-/* 364 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 365 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
-/* 366 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 355 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *)
+/* 356 */ _CFFI_OP(_CFFI_OP_POINTER, 584), // ncp_pool const *
+/* 357 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 358 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, char *, size_t)
+/* 359 */ _CFFI_OP(_CFFI_OP_NOOP, 356),
+/* 360 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
+/* 361 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 362 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 363 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, int, int64_t *)
+/* 364 */ _CFFI_OP(_CFFI_OP_NOOP, 356),
+/* 365 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 366 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
 /* 367 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 368 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t *, size_t)
-/* 369 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
-/* 370 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 371 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 372 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 373 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t *, size_t, size_t *)
-/* 374 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
-/* 375 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 376 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 377 */ _CFFI_OP(_CFFI_OP_POINTER, 14), // size_t *
-/* 378 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 379 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t)
-/* 380 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
-/* 381 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 382 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 383 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t, char *, size_t)
-/* 384 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
-/* 385 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 386 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
-/* 387 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 388 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 389 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t, int, uint64_t *)
-/* 390 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
-/* 391 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 392 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 393 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 394 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 395 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t, uint64_t *)
-/* 396 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
-/* 397 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 398 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 399 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 400 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue * *)
-/* 401 */ _CFFI_OP(_CFFI_OP_POINTER, 129), // ncp_queue * *
+/* 368 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, int64_t *, int64_t *, uint64_t *, char *, size_t)
+/* 369 */ _CFFI_OP(_CFFI_OP_NOOP, 356),
+/* 370 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
+/* 371 */ _CFFI_OP(_CFFI_OP_NOOP, 51),
+/* 372 */ _CFFI_OP(_CFFI_OP_NOOP, 168),
+/* 373 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
+/* 374 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 375 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 376 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t *, size_t)
+/* 377 */ _CFFI_OP(_CFFI_OP_NOOP, 356),
+/* 378 */ _CFFI_OP(_CFFI_OP_NOOP, 168),
+/* 379 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 380 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 381 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t *, size_t, size_t *)
+/* 382 */ _CFFI_OP(_CFFI_OP_NOOP, 356),
+/* 383 */ _CFFI_OP(_CFFI_OP_NOOP, 168),
+/* 384 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 385 */ _CFFI_OP(_CFFI_OP_POINTER, 14), // size_t *
+/* 386 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 387 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t)
+/* 388 */ _CFFI_OP(_CFFI_OP_NOOP, 356),
+/* 389 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 390 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 391 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t, char *, size_t)
+/* 392 */ _CFFI_OP(_CFFI_OP_NOOP, 356),
+/* 393 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 394 */ _CFFI_OP(_CFFI_OP_NOOP, 13),
+/* 395 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 396 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 397 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t, int, uint64_t *)
+/* 398 */ _CFFI_OP(_CFFI_OP_NOOP, 356),
+/* 399 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 400 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 401 */ _CFFI_OP(_CFFI_OP_NOOP, 168),
 /* 402 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 403 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *)
-/* 404 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 405 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 406 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, char const *)
-/* 407 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 408 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 409 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 410 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, ncp_event *, int)
-/* 411 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 412 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 413 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 414 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 415 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, ncp_event *, int, int64_t)
-/* 416 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 417 */ _CFFI_OP(_CFFI_OP_NOOP, 225),
-/* 418 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 419 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 420 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 421 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue const *)
-/* 422 */ _CFFI_OP(_CFFI_OP_POINTER, 577), // ncp_queue const *
-/* 423 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 424 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_tap *, uint64_t *)
-/* 425 */ _CFFI_OP(_CFFI_OP_POINTER, 578), // ncp_tap *
-/* 426 */ _CFFI_OP(_CFFI_OP_NOOP, 164),
-/* 427 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 428 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_tap *, uint64_t)
-/* 429 */ _CFFI_OP(_CFFI_OP_NOOP, 425),
-/* 430 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 403 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_pool const *, uint64_t, uint64_t *)
+/* 404 */ _CFFI_OP(_CFFI_OP_NOOP, 356),
+/* 405 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 406 */ _CFFI_OP(_CFFI_OP_NOOP, 168),
+/* 407 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 408 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue * *)
+/* 409 */ _CFFI_OP(_CFFI_OP_POINTER, 133), // ncp_queue * *
+/* 410 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 411 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *)
+/* 412 */ _CFFI_OP(_CFFI_OP_NOOP, 133),
+/* 413 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 414 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, char const *)
+/* 415 */ _CFFI_OP(_CFFI_OP_NOOP, 133),
+/* 416 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 417 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 418 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, ncp_event *, int)
+/* 419 */ _CFFI_OP(_CFFI_OP_NOOP, 133),
+/* 420 */ _CFFI_OP(_CFFI_OP_NOOP, 233),
+/* 421 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 422 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 423 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue *, ncp_event *, int, int64_t)
+/* 424 */ _CFFI_OP(_CFFI_OP_NOOP, 133),
+/* 425 */ _CFFI_OP(_CFFI_OP_NOOP, 233),
+/* 426 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 427 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 428 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 429 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_queue const *)
+/* 430 */ _CFFI_OP(_CFFI_OP_POINTER, 586), // ncp_queue const *
 /* 431 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 432 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(uint64_t)
-/* 433 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 434 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 435 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *(*)(void *, size_t), void(*)(void *, void *), void *)
-/* 436 */ _CFFI_OP(_CFFI_OP_POINTER, 489), // void *(*)(void *, size_t)
-/* 437 */ _CFFI_OP(_CFFI_OP_POINTER, 538), // void(*)(void *, void *)
-/* 438 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 432 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_tap *, uint64_t *)
+/* 433 */ _CFFI_OP(_CFFI_OP_POINTER, 587), // ncp_tap *
+/* 434 */ _CFFI_OP(_CFFI_OP_NOOP, 168),
+/* 435 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 436 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(ncp_tap *, uint64_t)
+/* 437 */ _CFFI_OP(_CFFI_OP_NOOP, 433),
+/* 438 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 439 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 440 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *)
-/* 441 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
+/* 440 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(uint64_t)
+/* 441 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
 /* 442 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 443 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *, ncp_conn const *, int)
-/* 444 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 445 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
-/* 446 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 443 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *(*)(void *, size_t), void(*)(void *, void *), void *)
+/* 444 */ _CFFI_OP(_CFFI_OP_POINTER, 497), // void *(*)(void *, size_t)
+/* 445 */ _CFFI_OP(_CFFI_OP_POINTER, 546), // void(*)(void *, void *)
+/* 446 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
 /* 447 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 448 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *, ncp_dial *)
-/* 449 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 450 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
-/* 451 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 452 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void)
-/* 453 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 454 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_dial const *)
-/* 455 */ _CFFI_OP(_CFFI_OP_NOOP, 178),
-/* 456 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 457 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t)
-/* 458 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 459 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 460 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 461 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 462 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
-/* 463 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 448 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *)
+/* 449 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 450 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 451 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *, ncp_conn const *, int)
+/* 452 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 453 */ _CFFI_OP(_CFFI_OP_NOOP, 79),
+/* 454 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 455 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 456 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void *, ncp_dial *)
+/* 457 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 458 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
+/* 459 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 460 */ _CFFI_OP(_CFFI_OP_FUNCTION, 1), // int()(void)
+/* 461 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 462 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_dial const *)
+/* 463 */ _CFFI_OP(_CFFI_OP_NOOP, 186),
 /* 464 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 465 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool const *)
-/* 466 */ _CFFI_OP(_CFFI_OP_NOOP, 348),
-/* 467 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 468 */ _CFFI_OP(_CFFI_OP_FUNCTION, 184), // ncp_guard *()(ncp_guard *)
-/* 469 */ _CFFI_OP(_CFFI_OP_NOOP, 184),
-/* 470 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 471 */ _CFFI_OP(_CFFI_OP_FUNCTION, 185), // ncp_pool *()(ncp_pool *)
-/* 472 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 473 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 474 */ _CFFI_OP(_CFFI_OP_FUNCTION, 125), // ncp_py_clock *()(uint64_t)
-/* 475 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 476 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 477 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(int64_t)
-/* 478 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 479 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 480 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_conn const *)
-/* 481 */ _CFFI_OP(_CFFI_OP_NOOP, 159),
-/* 482 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 483 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_py_clock const *)
-/* 484 */ _CFFI_OP(_CFFI_OP_POINTER, 576), // ncp_py_clock const *
-/* 485 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 486 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(void *)
-/* 487 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 488 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 489 */ _CFFI_OP(_CFFI_OP_FUNCTION, 86), // void *()(void *, size_t)
-/* 490 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 491 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
-/* 492 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 493 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(int64_t)
-/* 494 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 495 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 496 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(int64_t, int, uint64_t, char const *)
-/* 497 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 498 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 499 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 500 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 501 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 502 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_cancel *)
-/* 503 */ _CFFI_OP(_CFFI_OP_NOOP, 81),
-/* 504 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 505 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_config *)
-/* 506 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
-/* 507 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 508 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_dial *, int64_t, char const *)
-/* 509 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
-/* 510 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
-/* 511 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 465 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool *, int, int, int64_t, ncp_cancel *, uint64_t)
+/* 466 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 467 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 468 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 469 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 470 */ _CFFI_OP(_CFFI_OP_NOOP, 85),
+/* 471 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 472 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 473 */ _CFFI_OP(_CFFI_OP_FUNCTION, 57), // int64_t()(ncp_pool const *)
+/* 474 */ _CFFI_OP(_CFFI_OP_NOOP, 356),
+/* 475 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 476 */ _CFFI_OP(_CFFI_OP_FUNCTION, 192), // ncp_guard *()(ncp_guard *)
+/* 477 */ _CFFI_OP(_CFFI_OP_NOOP, 192),
+/* 478 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 479 */ _CFFI_OP(_CFFI_OP_FUNCTION, 193), // ncp_pool *()(ncp_pool *)
+/* 480 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 481 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 482 */ _CFFI_OP(_CFFI_OP_FUNCTION, 129), // ncp_py_clock *()(uint64_t)
+/* 483 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 484 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 485 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(int64_t)
+/* 486 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 487 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 488 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_conn const *)
+/* 489 */ _CFFI_OP(_CFFI_OP_NOOP, 79),
+/* 490 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 491 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(ncp_py_clock const *)
+/* 492 */ _CFFI_OP(_CFFI_OP_POINTER, 585), // ncp_py_clock const *
+/* 493 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 494 */ _CFFI_OP(_CFFI_OP_FUNCTION, 73), // uint64_t()(void *)
+/* 495 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 496 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 497 */ _CFFI_OP(_CFFI_OP_FUNCTION, 90), // void *()(void *, size_t)
+/* 498 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 499 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 28),
+/* 500 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 501 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(int64_t)
+/* 502 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 503 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 504 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(int64_t, int, uint64_t, char const *)
+/* 505 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 506 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 507 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 508 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 509 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 510 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(ncp_cancel *)
+/* 511 */ _CFFI_OP(_CFFI_OP_NOOP, 85),
 /* 512 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 513 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_guard *)
-/* 514 */ _CFFI_OP(_CFFI_OP_NOOP, 184),
+/* 513 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(ncp_config *)
+/* 514 */ _CFFI_OP(_CFFI_OP_NOOP, 94),
 /* 515 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 516 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_pool *)
-/* 517 */ _CFFI_OP(_CFFI_OP_NOOP, 185),
-/* 518 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 519 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_py_clock *, uint64_t)
-/* 520 */ _CFFI_OP(_CFFI_OP_NOOP, 125),
-/* 521 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 522 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 523 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_queue *)
-/* 524 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
-/* 525 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 526 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(ncp_tap *)
-/* 527 */ _CFFI_OP(_CFFI_OP_NOOP, 425),
-/* 528 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 529 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(void *)
-/* 530 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 531 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 532 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(void *, int, uint64_t, char const *)
-/* 533 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 534 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
-/* 535 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
-/* 536 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
-/* 537 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 538 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(void *, void *)
-/* 539 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 540 */ _CFFI_OP(_CFFI_OP_NOOP, 86),
-/* 541 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 542 */ _CFFI_OP(_CFFI_OP_FUNCTION, 583), // void()(void)
-/* 543 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
-/* 544 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
-/* 545 */ _CFFI_OP(_CFFI_OP_ENUM, 0), // enum ncp_callback
-/* 546 */ _CFFI_OP(_CFFI_OP_ENUM, 1), // enum ncp_counter
-/* 547 */ _CFFI_OP(_CFFI_OP_ENUM, 2), // enum ncp_counter_kind
-/* 548 */ _CFFI_OP(_CFFI_OP_ENUM, 3), // enum ncp_dial_policy
-/* 549 */ _CFFI_OP(_CFFI_OP_ENUM, 4), // enum ncp_driver
-/* 550 */ _CFFI_OP(_CFFI_OP_ENUM, 5), // enum ncp_event_type
-/* 551 */ _CFFI_OP(_CFFI_OP_ENUM, 6), // enum ncp_fairness
-/* 552 */ _CFFI_OP(_CFFI_OP_ENUM, 7), // enum ncp_flag
-/* 553 */ _CFFI_OP(_CFFI_OP_ENUM, 8), // enum ncp_host_event
-/* 554 */ _CFFI_OP(_CFFI_OP_ENUM, 9), // enum ncp_idle_order
-/* 555 */ _CFFI_OP(_CFFI_OP_ENUM, 10), // enum ncp_info
-/* 556 */ _CFFI_OP(_CFFI_OP_ENUM, 11), // enum ncp_ip
-/* 557 */ _CFFI_OP(_CFFI_OP_ENUM, 12), // enum ncp_log_level
-/* 558 */ _CFFI_OP(_CFFI_OP_ENUM, 13), // enum ncp_mode
-/* 559 */ _CFFI_OP(_CFFI_OP_ENUM, 14), // enum ncp_option
-/* 560 */ _CFFI_OP(_CFFI_OP_ENUM, 15), // enum ncp_protocol
-/* 561 */ _CFFI_OP(_CFFI_OP_ENUM, 16), // enum ncp_reason
-/* 562 */ _CFFI_OP(_CFFI_OP_ENUM, 17), // enum ncp_status
-/* 563 */ _CFFI_OP(_CFFI_OP_ENUM, 18), // enum ncp_store
-/* 564 */ _CFFI_OP(_CFFI_OP_ENUM, 19), // enum ncp_type
-/* 565 */ _CFFI_OP(_CFFI_OP_POINTER, 65), // int(*)(int64_t, int, ncp_dial *)
-/* 566 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int(*)(int64_t, int, uint64_t, uint64_t, int)
-/* 567 */ _CFFI_OP(_CFFI_OP_POINTER, 452), // int(*)(void)
-/* 568 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
-/* 569 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // ncp_cancel
-/* 570 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // ncp_config
-/* 571 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // ncp_conn
-/* 572 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // ncp_dial
-/* 573 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // ncp_event
-/* 574 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // ncp_guard
-/* 575 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // ncp_pool
-/* 576 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // ncp_py_clock
-/* 577 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // ncp_queue
-/* 578 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 9), // ncp_tap
-/* 579 */ _CFFI_OP(_CFFI_OP_ARRAY, 73), // uint64_t[3]
-/* 580 */ (_cffi_opcode_t)(3),
-/* 581 */ _CFFI_OP(_CFFI_OP_POINTER, 493), // void(*)(int64_t)
-/* 582 */ _CFFI_OP(_CFFI_OP_POINTER, 496), // void(*)(int64_t, int, uint64_t, char const *)
-/* 583 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
+/* 516 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(ncp_dial *, int64_t, char const *)
+/* 517 */ _CFFI_OP(_CFFI_OP_NOOP, 68),
+/* 518 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 23),
+/* 519 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 520 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 521 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(ncp_guard *)
+/* 522 */ _CFFI_OP(_CFFI_OP_NOOP, 192),
+/* 523 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 524 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(ncp_pool *)
+/* 525 */ _CFFI_OP(_CFFI_OP_NOOP, 193),
+/* 526 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 527 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(ncp_py_clock *, uint64_t)
+/* 528 */ _CFFI_OP(_CFFI_OP_NOOP, 129),
+/* 529 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 530 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 531 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(ncp_queue *)
+/* 532 */ _CFFI_OP(_CFFI_OP_NOOP, 133),
+/* 533 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 534 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(ncp_tap *)
+/* 535 */ _CFFI_OP(_CFFI_OP_NOOP, 433),
+/* 536 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 537 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(void *)
+/* 538 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 539 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 540 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(void *, int, uint64_t, char const *)
+/* 541 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 542 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 7),
+/* 543 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 24),
+/* 544 */ _CFFI_OP(_CFFI_OP_NOOP, 9),
+/* 545 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 546 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(void *, void *)
+/* 547 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 548 */ _CFFI_OP(_CFFI_OP_NOOP, 90),
+/* 549 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 550 */ _CFFI_OP(_CFFI_OP_FUNCTION, 592), // void()(void)
+/* 551 */ _CFFI_OP(_CFFI_OP_FUNCTION_END, 0),
+/* 552 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 2), // char
+/* 553 */ _CFFI_OP(_CFFI_OP_ENUM, 0), // enum ncp_callback
+/* 554 */ _CFFI_OP(_CFFI_OP_ENUM, 1), // enum ncp_counter
+/* 555 */ _CFFI_OP(_CFFI_OP_ENUM, 2), // enum ncp_counter_kind
+/* 556 */ _CFFI_OP(_CFFI_OP_ENUM, 3), // enum ncp_dial_policy
+/* 557 */ _CFFI_OP(_CFFI_OP_ENUM, 4), // enum ncp_driver
+/* 558 */ _CFFI_OP(_CFFI_OP_ENUM, 5), // enum ncp_event_type
+/* 559 */ _CFFI_OP(_CFFI_OP_ENUM, 6), // enum ncp_fairness
+/* 560 */ _CFFI_OP(_CFFI_OP_ENUM, 7), // enum ncp_flag
+/* 561 */ _CFFI_OP(_CFFI_OP_ENUM, 8), // enum ncp_host_event
+/* 562 */ _CFFI_OP(_CFFI_OP_ENUM, 9), // enum ncp_idle_order
+/* 563 */ _CFFI_OP(_CFFI_OP_ENUM, 10), // enum ncp_info
+/* 564 */ _CFFI_OP(_CFFI_OP_ENUM, 11), // enum ncp_ip
+/* 565 */ _CFFI_OP(_CFFI_OP_ENUM, 12), // enum ncp_log_level
+/* 566 */ _CFFI_OP(_CFFI_OP_ENUM, 13), // enum ncp_mode
+/* 567 */ _CFFI_OP(_CFFI_OP_ENUM, 14), // enum ncp_option
+/* 568 */ _CFFI_OP(_CFFI_OP_ENUM, 15), // enum ncp_protocol
+/* 569 */ _CFFI_OP(_CFFI_OP_ENUM, 16), // enum ncp_reason
+/* 570 */ _CFFI_OP(_CFFI_OP_ENUM, 17), // enum ncp_status
+/* 571 */ _CFFI_OP(_CFFI_OP_ENUM, 18), // enum ncp_store
+/* 572 */ _CFFI_OP(_CFFI_OP_ENUM, 19), // enum ncp_type
+/* 573 */ _CFFI_OP(_CFFI_OP_POINTER, 65), // int(*)(int64_t, int, ncp_dial *)
+/* 574 */ _CFFI_OP(_CFFI_OP_POINTER, 70), // int(*)(int64_t, int, uint64_t, uint64_t, int)
+/* 575 */ _CFFI_OP(_CFFI_OP_POINTER, 77), // int(*)(int64_t, ncp_conn const *)
+/* 576 */ _CFFI_OP(_CFFI_OP_POINTER, 460), // int(*)(void)
+/* 577 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 21), // int32_t
+/* 578 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 0), // ncp_cancel
+/* 579 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 1), // ncp_config
+/* 580 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 2), // ncp_conn
+/* 581 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 3), // ncp_dial
+/* 582 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 4), // ncp_event
+/* 583 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 5), // ncp_guard
+/* 584 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 6), // ncp_pool
+/* 585 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 7), // ncp_py_clock
+/* 586 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 8), // ncp_queue
+/* 587 */ _CFFI_OP(_CFFI_OP_STRUCT_UNION, 9), // ncp_tap
+/* 588 */ _CFFI_OP(_CFFI_OP_ARRAY, 73), // uint64_t[3]
+/* 589 */ (_cffi_opcode_t)(3),
+/* 590 */ _CFFI_OP(_CFFI_OP_POINTER, 501), // void(*)(int64_t)
+/* 591 */ _CFFI_OP(_CFFI_OP_POINTER, 504), // void(*)(int64_t, int, uint64_t, char const *)
+/* 592 */ _CFFI_OP(_CFFI_OP_PRIMITIVE, 0), // void
 };
 
 static int _cffi_const_NCP_CALLBACK_CLOSER(unsigned long long *o)
@@ -3260,6 +3294,19 @@ static int ncp_py_on_poll(void)
   return *(int *)p;
 }
 
+static struct _cffi_externpy_s _cffi_externpy__ncp_py_on_socket =
+  { "netconnpool._ffi.ncp_py_on_socket", (int)sizeof(int), 0, 0 };
+
+static int ncp_py_on_socket(int64_t a0, ncp_conn const * a1)
+{
+  char a[16];
+  char *p = a;
+  *(int64_t *)(p + 0) = a0;
+  *(ncp_conn const * *)(p + 8) = a1;
+  _cffi_call_python(&_cffi_externpy__ncp_py_on_socket, p);
+  return *(int *)p;
+}
+
 static int _cffi_d_ncp_cancel_fire(ncp_cancel * x0)
 {
   return ncp_cancel_fire(x0);
@@ -3275,10 +3322,10 @@ _cffi_f_ncp_cancel_fire(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(81), arg0, (char **)&x0);
+      _cffi_type(85), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_cancel *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(81), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(85), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -3311,10 +3358,10 @@ _cffi_f_ncp_cancel_free(PyObject *self, PyObject *arg0)
   struct _cffi_freeme_s *large_args_free = NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(81), arg0, (char **)&x0);
+      _cffi_type(85), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_cancel *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(81), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(85), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -3349,10 +3396,10 @@ _cffi_f_ncp_cancel_new(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(78), arg0, (char **)&x0);
+      _cffi_type(82), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_cancel * *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(78), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(82), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -3397,23 +3444,23 @@ _cffi_f_ncp_cancel_set_poll(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(81), arg0, (char **)&x0);
+      _cffi_type(85), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_cancel *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(81), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(85), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
-  x1 = (int(*)(void *))_cffi_to_c_pointer(arg1, _cffi_type(85));
+  x1 = (int(*)(void *))_cffi_to_c_pointer(arg1, _cffi_type(89));
   if (x1 == (int(*)(void *))NULL && PyErr_Occurred())
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(86), arg2, (char **)&x2);
+      _cffi_type(90), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (void *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(86), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(90), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -3503,10 +3550,10 @@ _cffi_f_ncp_config_free(PyObject *self, PyObject *arg0)
   struct _cffi_freeme_s *large_args_free = NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -3764,10 +3811,10 @@ _cffi_f_ncp_config_set(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -3830,28 +3877,28 @@ _cffi_f_ncp_config_set_acceptor(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
-  x1 = (int(*)(void *, ncp_dial *))_cffi_to_c_pointer(arg1, _cffi_type(99));
+  x1 = (int(*)(void *, ncp_dial *))_cffi_to_c_pointer(arg1, _cffi_type(103));
   if (x1 == (int(*)(void *, ncp_dial *))NULL && PyErr_Occurred())
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(86), arg2, (char **)&x2);
+      _cffi_type(90), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (void *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(86), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(90), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
-  x3 = (void(*)(void *))_cffi_to_c_pointer(arg3, _cffi_type(101));
+  x3 = (void(*)(void *))_cffi_to_c_pointer(arg3, _cffi_type(105));
   if (x3 == (void(*)(void *))NULL && PyErr_Occurred())
     return NULL;
 
@@ -3897,10 +3944,10 @@ _cffi_f_ncp_config_set_callback(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -3909,20 +3956,20 @@ _cffi_f_ncp_config_set_callback(PyObject *self, PyObject *args)
   if (x1 == (int)-1 && PyErr_Occurred())
     return NULL;
 
-  x2 = (int(*)(void *, ncp_conn const *, int))_cffi_to_c_pointer(arg2, _cffi_type(106));
+  x2 = (int(*)(void *, ncp_conn const *, int))_cffi_to_c_pointer(arg2, _cffi_type(110));
   if (x2 == (int(*)(void *, ncp_conn const *, int))NULL && PyErr_Occurred())
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(86), arg3, (char **)&x3);
+      _cffi_type(90), arg3, (char **)&x3);
   if (datasize != 0) {
     x3 = ((size_t)datasize) <= 640 ? (void *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(86), arg3, (char **)&x3,
+    if (_cffi_convert_array_argument(_cffi_type(90), arg3, (char **)&x3,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
-  x4 = (void(*)(void *))_cffi_to_c_pointer(arg4, _cffi_type(101));
+  x4 = (void(*)(void *))_cffi_to_c_pointer(arg4, _cffi_type(105));
   if (x4 == (void(*)(void *))NULL && PyErr_Occurred())
     return NULL;
 
@@ -3966,28 +4013,28 @@ _cffi_f_ncp_config_set_clock(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
-  x1 = (uint64_t(*)(void *))_cffi_to_c_pointer(arg1, _cffi_type(133));
+  x1 = (uint64_t(*)(void *))_cffi_to_c_pointer(arg1, _cffi_type(137));
   if (x1 == (uint64_t(*)(void *))NULL && PyErr_Occurred())
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(86), arg2, (char **)&x2);
+      _cffi_type(90), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (void *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(86), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(90), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
-  x3 = (void(*)(void *))_cffi_to_c_pointer(arg3, _cffi_type(101));
+  x3 = (void(*)(void *))_cffi_to_c_pointer(arg3, _cffi_type(105));
   if (x3 == (void(*)(void *))NULL && PyErr_Occurred())
     return NULL;
 
@@ -4031,28 +4078,28 @@ _cffi_f_ncp_config_set_dialer(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
-  x1 = (int(*)(void *, ncp_dial *))_cffi_to_c_pointer(arg1, _cffi_type(99));
+  x1 = (int(*)(void *, ncp_dial *))_cffi_to_c_pointer(arg1, _cffi_type(103));
   if (x1 == (int(*)(void *, ncp_dial *))NULL && PyErr_Occurred())
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(86), arg2, (char **)&x2);
+      _cffi_type(90), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (void *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(86), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(90), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
-  x3 = (void(*)(void *))_cffi_to_c_pointer(arg3, _cffi_type(101));
+  x3 = (void(*)(void *))_cffi_to_c_pointer(arg3, _cffi_type(105));
   if (x3 == (void(*)(void *))NULL && PyErr_Occurred())
     return NULL;
 
@@ -4094,10 +4141,10 @@ _cffi_f_ncp_config_set_int(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4150,28 +4197,28 @@ _cffi_f_ncp_config_set_log(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
-  x1 = (void(*)(void *, int, uint64_t, char const *))_cffi_to_c_pointer(arg1, _cffi_type(139));
+  x1 = (void(*)(void *, int, uint64_t, char const *))_cffi_to_c_pointer(arg1, _cffi_type(143));
   if (x1 == (void(*)(void *, int, uint64_t, char const *))NULL && PyErr_Occurred())
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(86), arg2, (char **)&x2);
+      _cffi_type(90), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (void *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(86), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(90), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
-  x3 = (void(*)(void *))_cffi_to_c_pointer(arg3, _cffi_type(101));
+  x3 = (void(*)(void *))_cffi_to_c_pointer(arg3, _cffi_type(105));
   if (x3 == (void(*)(void *))NULL && PyErr_Occurred())
     return NULL;
 
@@ -4211,19 +4258,19 @@ _cffi_f_ncp_config_set_queue(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg1, (char **)&x1);
+      _cffi_type(133), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(133), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4258,10 +4305,10 @@ _cffi_f_ncp_config_validate(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4296,10 +4343,10 @@ _cffi_f_ncp_conn_fd(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(159), arg0, (char **)&x0);
+      _cffi_type(79), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_conn const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(159), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(79), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4334,10 +4381,10 @@ _cffi_f_ncp_conn_handle(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(159), arg0, (char **)&x0);
+      _cffi_type(79), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_conn const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(159), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(79), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4372,10 +4419,10 @@ _cffi_f_ncp_conn_id(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(159), arg0, (char **)&x0);
+      _cffi_type(79), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_conn const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(159), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(79), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4418,10 +4465,10 @@ _cffi_f_ncp_conn_info(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(159), arg0, (char **)&x0);
+      _cffi_type(79), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_conn const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(159), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(79), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4431,10 +4478,10 @@ _cffi_f_ncp_conn_info(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg2, (char **)&x2);
+      _cffi_type(168), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4452,6 +4499,54 @@ _cffi_f_ncp_conn_info(PyObject *self, PyObject *args)
 }
 #else
 #  define _cffi_f_ncp_conn_info _cffi_d_ncp_conn_info
+#endif
+
+static int _cffi_d_ncp_conn_set_handle(ncp_conn const * x0, uint64_t x1)
+{
+  return ncp_conn_set_handle(x0, x1);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_conn_set_handle(PyObject *self, PyObject *args)
+{
+  ncp_conn const * x0;
+  uint64_t x1;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+  int result;
+  PyObject *pyresult;
+  PyObject *arg0;
+  PyObject *arg1;
+
+  if (!PyArg_UnpackTuple(args, "ncp_conn_set_handle", 2, 2, &arg0, &arg1))
+    return NULL;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(79), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (ncp_conn const *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(79), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  x1 = _cffi_to_c_int(arg1, uint64_t);
+  if (x1 == (uint64_t)-1 && PyErr_Occurred())
+    return NULL;
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = ncp_conn_set_handle(x0, x1); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_int(result, int);
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  return pyresult;
+}
+#else
+#  define _cffi_f_ncp_conn_set_handle _cffi_d_ncp_conn_set_handle
 #endif
 
 static int _cffi_d_ncp_counter_at(int x0, int * x1, char const * * x2, char const * * x3, char const * * x4)
@@ -4550,10 +4645,10 @@ _cffi_f_ncp_dial_attempt(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(178), arg0, (char **)&x0);
+      _cffi_type(186), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_dial const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(178), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(186), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4588,10 +4683,10 @@ _cffi_f_ncp_dial_deadline_ms(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(178), arg0, (char **)&x0);
+      _cffi_type(186), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_dial const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(178), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(186), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4797,10 +4892,10 @@ _cffi_f_ncp_dial_ip(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(178), arg0, (char **)&x0);
+      _cffi_type(186), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_dial const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(178), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(186), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4835,10 +4930,10 @@ _cffi_f_ncp_dial_listener_fd(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(178), arg0, (char **)&x0);
+      _cffi_type(186), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_dial const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(178), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(186), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4873,10 +4968,10 @@ _cffi_f_ncp_dial_protocol(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(178), arg0, (char **)&x0);
+      _cffi_type(186), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_dial const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(178), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(186), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4911,10 +5006,10 @@ _cffi_f_ncp_dial_stopped(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(178), arg0, (char **)&x0);
+      _cffi_type(186), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_dial const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(178), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(186), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -4949,10 +5044,10 @@ _cffi_f_ncp_dial_timeout_ms(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(178), arg0, (char **)&x0);
+      _cffi_type(186), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_dial const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(178), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(186), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5086,19 +5181,19 @@ _cffi_f_ncp_guard_drop(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(184), arg0, (char **)&x0);
+      _cffi_type(192), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_guard *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(184), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(192), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg1, (char **)&x1);
+      _cffi_type(193), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5139,10 +5234,10 @@ _cffi_f_ncp_guard_fire(PyObject *self, PyObject *arg0)
   struct _cffi_freeme_s *large_args_free = NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(86), arg0, (char **)&x0);
+      _cffi_type(90), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (void *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(86), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5175,10 +5270,10 @@ _cffi_f_ncp_guard_free(PyObject *self, PyObject *arg0)
   struct _cffi_freeme_s *large_args_free = NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(184), arg0, (char **)&x0);
+      _cffi_type(192), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_guard *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(184), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(192), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5223,19 +5318,19 @@ _cffi_f_ncp_guard_hold(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(184), arg0, (char **)&x0);
+      _cffi_type(192), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_guard *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(184), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(192), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg1, (char **)&x1);
+      _cffi_type(193), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5278,10 +5373,10 @@ _cffi_f_ncp_guard_new(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(181), arg0, (char **)&x0);
+      _cffi_type(189), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_guard * *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(181), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(189), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5316,10 +5411,10 @@ _cffi_f_ncp_guard_ref(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(184), arg0, (char **)&x0);
+      _cffi_type(192), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_guard *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(184), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(192), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5331,7 +5426,7 @@ _cffi_f_ncp_guard_ref(PyObject *self, PyObject *arg0)
   Py_END_ALLOW_THREADS
 
   (void)self; /* unused */
-  pyresult = _cffi_from_c_pointer((char *)result, _cffi_type(184));
+  pyresult = _cffi_from_c_pointer((char *)result, _cffi_type(192));
   if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
   return pyresult;
 }
@@ -5428,10 +5523,10 @@ _cffi_f_ncp_lease_close(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5476,10 +5571,10 @@ _cffi_f_ncp_lease_fd(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5526,10 +5621,10 @@ _cffi_f_ncp_lease_handle(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5539,10 +5634,10 @@ _cffi_f_ncp_lease_handle(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg2, (char **)&x2);
+      _cffi_type(168), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5587,10 +5682,10 @@ _cffi_f_ncp_lease_info(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5604,10 +5699,10 @@ _cffi_f_ncp_lease_info(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg3, (char **)&x3);
+      _cffi_type(168), arg3, (char **)&x3);
   if (datasize != 0) {
     x3 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg3, (char **)&x3,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg3, (char **)&x3,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5648,10 +5743,10 @@ _cffi_f_ncp_lease_keeps(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5704,10 +5799,10 @@ _cffi_f_ncp_lease_renew(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5770,10 +5865,10 @@ _cffi_f_ncp_lease_set_healthy(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5824,10 +5919,10 @@ _cffi_f_ncp_lease_set_tag(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5880,10 +5975,10 @@ _cffi_f_ncp_lease_stack(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -5994,10 +6089,10 @@ _cffi_f_ncp_manual_clock(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(86), arg0, (char **)&x0);
+      _cffi_type(90), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (void *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(86), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6445,19 +6540,19 @@ _cffi_f_ncp_pool_acquire(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg1, (char **)&x1);
+      _cffi_type(133), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(133), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6483,10 +6578,10 @@ _cffi_f_ncp_pool_acquire(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(225), arg7, (char **)&x7);
+      _cffi_type(233), arg7, (char **)&x7);
   if (datasize != 0) {
     x7 = ((size_t)datasize) <= 640 ? (ncp_event *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(225), arg7, (char **)&x7,
+    if (_cffi_convert_array_argument(_cffi_type(233), arg7, (char **)&x7,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6521,10 +6616,10 @@ _cffi_f_ncp_pool_active_count(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6575,10 +6670,10 @@ _cffi_f_ncp_pool_borrow(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6596,10 +6691,10 @@ _cffi_f_ncp_pool_borrow(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(81), arg4, (char **)&x4);
+      _cffi_type(85), arg4, (char **)&x4);
   if (datasize != 0) {
     x4 = ((size_t)datasize) <= 640 ? (ncp_cancel *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(81), arg4, (char **)&x4,
+    if (_cffi_convert_array_argument(_cffi_type(85), arg4, (char **)&x4,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6609,10 +6704,10 @@ _cffi_f_ncp_pool_borrow(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(225), arg6, (char **)&x6);
+      _cffi_type(233), arg6, (char **)&x6);
   if (datasize != 0) {
     x6 = ((size_t)datasize) <= 640 ? (ncp_event *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(225), arg6, (char **)&x6,
+    if (_cffi_convert_array_argument(_cffi_type(233), arg6, (char **)&x6,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6657,10 +6752,10 @@ _cffi_f_ncp_pool_checked(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6674,10 +6769,10 @@ _cffi_f_ncp_pool_checked(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(225), arg3, (char **)&x3);
+      _cffi_type(233), arg3, (char **)&x3);
   if (datasize != 0) {
     x3 = ((size_t)datasize) <= 640 ? (ncp_event *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(225), arg3, (char **)&x3,
+    if (_cffi_convert_array_argument(_cffi_type(233), arg3, (char **)&x3,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6712,10 +6807,10 @@ _cffi_f_ncp_pool_close(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6750,10 +6845,10 @@ _cffi_f_ncp_pool_close_now(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6794,10 +6889,10 @@ _cffi_f_ncp_pool_close_wait(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6844,10 +6939,10 @@ _cffi_f_ncp_pool_describe(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6903,10 +6998,10 @@ _cffi_f_ncp_pool_detach(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6916,10 +7011,10 @@ _cffi_f_ncp_pool_detach(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg2, (char **)&x2);
+      _cffi_type(168), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6968,10 +7063,10 @@ _cffi_f_ncp_pool_dial_error(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -6995,10 +7090,10 @@ _cffi_f_ncp_pool_dial_error(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg3, (char **)&x3);
+      _cffi_type(168), arg3, (char **)&x3);
   if (datasize != 0) {
     x3 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg3, (char **)&x3,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg3, (char **)&x3,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7064,10 +7159,10 @@ _cffi_f_ncp_pool_dial_target(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7161,10 +7256,10 @@ _cffi_f_ncp_pool_dialed(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7190,10 +7285,10 @@ _cffi_f_ncp_pool_dialed(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg6, (char **)&x6);
+      _cffi_type(168), arg6, (char **)&x6);
   if (datasize != 0) {
     x6 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg6, (char **)&x6,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg6, (char **)&x6,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7228,10 +7323,10 @@ _cffi_f_ncp_pool_dialing_count(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7272,10 +7367,10 @@ _cffi_f_ncp_pool_discard(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7320,10 +7415,10 @@ _cffi_f_ncp_pool_drain(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7376,10 +7471,10 @@ _cffi_f_ncp_pool_fail(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7406,10 +7501,10 @@ _cffi_f_ncp_pool_fail(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(225), arg5, (char **)&x5);
+      _cffi_type(233), arg5, (char **)&x5);
   if (datasize != 0) {
     x5 = ((size_t)datasize) <= 640 ? (ncp_event *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(225), arg5, (char **)&x5,
+    if (_cffi_convert_array_argument(_cffi_type(233), arg5, (char **)&x5,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7497,10 +7592,10 @@ _cffi_f_ncp_pool_flush(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7533,10 +7628,10 @@ _cffi_f_ncp_pool_free(PyObject *self, PyObject *arg0)
   struct _cffi_freeme_s *large_args_free = NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7587,10 +7682,10 @@ _cffi_f_ncp_pool_fulfil(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7616,10 +7711,10 @@ _cffi_f_ncp_pool_fulfil(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(225), arg6, (char **)&x6);
+      _cffi_type(233), arg6, (char **)&x6);
   if (datasize != 0) {
     x6 = ((size_t)datasize) <= 640 ? (ncp_event *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(225), arg6, (char **)&x6,
+    if (_cffi_convert_array_argument(_cffi_type(233), arg6, (char **)&x6,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7660,19 +7755,19 @@ _cffi_f_ncp_pool_get(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg1, (char **)&x1);
+      _cffi_type(168), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7723,10 +7818,10 @@ _cffi_f_ncp_pool_get_ex(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7744,10 +7839,10 @@ _cffi_f_ncp_pool_get_ex(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(81), arg4, (char **)&x4);
+      _cffi_type(85), arg4, (char **)&x4);
   if (datasize != 0) {
     x4 = ((size_t)datasize) <= 640 ? (ncp_cancel *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(81), arg4, (char **)&x4,
+    if (_cffi_convert_array_argument(_cffi_type(85), arg4, (char **)&x4,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7757,10 +7852,10 @@ _cffi_f_ncp_pool_get_ex(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg6, (char **)&x6);
+      _cffi_type(168), arg6, (char **)&x6);
   if (datasize != 0) {
     x6 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg6, (char **)&x6,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg6, (char **)&x6,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7801,19 +7896,19 @@ _cffi_f_ncp_pool_get_ipv4(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg1, (char **)&x1);
+      _cffi_type(168), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7854,19 +7949,19 @@ _cffi_f_ncp_pool_get_ipv6(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg1, (char **)&x1);
+      _cffi_type(168), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7907,19 +8002,19 @@ _cffi_f_ncp_pool_get_tcp(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg1, (char **)&x1);
+      _cffi_type(168), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7962,10 +8057,10 @@ _cffi_f_ncp_pool_get_timeout(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -7975,10 +8070,10 @@ _cffi_f_ncp_pool_get_timeout(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg2, (char **)&x2);
+      _cffi_type(168), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8019,19 +8114,19 @@ _cffi_f_ncp_pool_get_udp(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg1, (char **)&x1);
+      _cffi_type(168), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8066,10 +8161,10 @@ _cffi_f_ncp_pool_idle_count(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8104,10 +8199,10 @@ _cffi_f_ncp_pool_is_closed(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8152,19 +8247,19 @@ _cffi_f_ncp_pool_leases(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg1, (char **)&x1);
+      _cffi_type(168), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8174,10 +8269,10 @@ _cffi_f_ncp_pool_leases(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(377), arg3, (char **)&x3);
+      _cffi_type(385), arg3, (char **)&x3);
   if (datasize != 0) {
     x3 = ((size_t)datasize) <= 640 ? (size_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(377), arg3, (char **)&x3,
+    if (_cffi_convert_array_argument(_cffi_type(385), arg3, (char **)&x3,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8224,10 +8319,10 @@ _cffi_f_ncp_pool_log_next(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8242,10 +8337,10 @@ _cffi_f_ncp_pool_log_next(PyObject *self, PyObject *args)
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg2, (char **)&x2);
+      _cffi_type(168), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8299,10 +8394,10 @@ _cffi_f_ncp_pool_new(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8346,10 +8441,10 @@ _cffi_f_ncp_pool_next_due_ms(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8392,10 +8487,10 @@ _cffi_f_ncp_pool_option(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8449,10 +8544,10 @@ _cffi_f_ncp_pool_prewarm_wait(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8497,10 +8592,10 @@ _cffi_f_ncp_pool_put(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8539,10 +8634,10 @@ _cffi_f_ncp_pool_ref(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8554,7 +8649,7 @@ _cffi_f_ncp_pool_ref(PyObject *self, PyObject *arg0)
   Py_END_ALLOW_THREADS
 
   (void)self; /* unused */
-  pyresult = _cffi_from_c_pointer((char *)result, _cffi_type(185));
+  pyresult = _cffi_from_c_pointer((char *)result, _cffi_type(193));
   if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
   return pyresult;
 }
@@ -8583,10 +8678,10 @@ _cffi_f_ncp_pool_refuse(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8641,10 +8736,10 @@ _cffi_f_ncp_pool_release(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8658,19 +8753,19 @@ _cffi_f_ncp_pool_release(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg3, (char **)&x3);
+      _cffi_type(133), arg3, (char **)&x3);
   if (datasize != 0) {
     x3 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg3, (char **)&x3,
+    if (_cffi_convert_array_argument(_cffi_type(133), arg3, (char **)&x3,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(225), arg4, (char **)&x4);
+      _cffi_type(233), arg4, (char **)&x4);
   if (datasize != 0) {
     x4 = ((size_t)datasize) <= 640 ? (ncp_event *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(225), arg4, (char **)&x4,
+    if (_cffi_convert_array_argument(_cffi_type(233), arg4, (char **)&x4,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8724,10 +8819,10 @@ _cffi_f_ncp_pool_resize(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8766,10 +8861,10 @@ _cffi_f_ncp_pool_resume(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8812,10 +8907,10 @@ _cffi_f_ncp_pool_set(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8866,19 +8961,19 @@ _cffi_f_ncp_pool_stats(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg1, (char **)&x1);
+      _cffi_type(168), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8917,10 +9012,10 @@ _cffi_f_ncp_pool_suspend(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -8961,19 +9056,19 @@ _cffi_f_ncp_pool_try_get(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg1, (char **)&x1);
+      _cffi_type(168), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9008,10 +9103,10 @@ _cffi_f_ncp_pool_waiting_count(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(348), arg0, (char **)&x0);
+      _cffi_type(356), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(348), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(356), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9046,10 +9141,10 @@ _cffi_f_ncp_pool_wake(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9084,10 +9179,10 @@ _cffi_f_ncp_pool_work(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9234,10 +9329,10 @@ _cffi_f_ncp_py_borrow(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9255,10 +9350,10 @@ _cffi_f_ncp_py_borrow(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(81), arg4, (char **)&x4);
+      _cffi_type(85), arg4, (char **)&x4);
   if (datasize != 0) {
     x4 = ((size_t)datasize) <= 640 ? (ncp_cancel *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(81), arg4, (char **)&x4,
+    if (_cffi_convert_array_argument(_cffi_type(85), arg4, (char **)&x4,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9297,10 +9392,10 @@ _cffi_f_ncp_py_cancel_new(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(78), arg0, (char **)&x0);
+      _cffi_type(82), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_cancel * *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(78), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(82), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9343,7 +9438,7 @@ _cffi_f_ncp_py_clock_new(PyObject *self, PyObject *arg0)
   Py_END_ALLOW_THREADS
 
   (void)self; /* unused */
-  pyresult = _cffi_from_c_pointer((char *)result, _cffi_type(125));
+  pyresult = _cffi_from_c_pointer((char *)result, _cffi_type(129));
   return pyresult;
 }
 #else
@@ -9365,10 +9460,10 @@ _cffi_f_ncp_py_clock_now(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(484), arg0, (char **)&x0);
+      _cffi_type(492), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_py_clock const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(484), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(492), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9401,10 +9496,10 @@ _cffi_f_ncp_py_clock_release(PyObject *self, PyObject *arg0)
   struct _cffi_freeme_s *large_args_free = NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(86), arg0, (char **)&x0);
+      _cffi_type(90), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (void *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(86), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9443,10 +9538,10 @@ _cffi_f_ncp_py_clock_set(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(125), arg0, (char **)&x0);
+      _cffi_type(129), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_py_clock *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(125), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9545,10 +9640,10 @@ _cffi_f_ncp_py_discard(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9701,10 +9796,10 @@ _cffi_f_ncp_py_put(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9749,10 +9844,10 @@ _cffi_f_ncp_py_set_acceptor(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9799,10 +9894,10 @@ _cffi_f_ncp_py_set_callback(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9851,19 +9946,19 @@ _cffi_f_ncp_py_set_clock(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(125), arg1, (char **)&x1);
+      _cffi_type(129), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (ncp_py_clock *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(125), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(129), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9904,10 +9999,10 @@ _cffi_f_ncp_py_set_dialer(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9952,10 +10047,10 @@ _cffi_f_ncp_py_set_log(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(90), arg0, (char **)&x0);
+      _cffi_type(94), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(90), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -9977,6 +10072,54 @@ _cffi_f_ncp_py_set_log(PyObject *self, PyObject *args)
 }
 #else
 #  define _cffi_f_ncp_py_set_log _cffi_d_ncp_py_set_log
+#endif
+
+static int _cffi_d_ncp_py_set_socket_callback(ncp_config * x0, int64_t x1)
+{
+  return ncp_py_set_socket_callback(x0, x1);
+}
+#ifndef PYPY_VERSION
+static PyObject *
+_cffi_f_ncp_py_set_socket_callback(PyObject *self, PyObject *args)
+{
+  ncp_config * x0;
+  int64_t x1;
+  Py_ssize_t datasize;
+  struct _cffi_freeme_s *large_args_free = NULL;
+  int result;
+  PyObject *pyresult;
+  PyObject *arg0;
+  PyObject *arg1;
+
+  if (!PyArg_UnpackTuple(args, "ncp_py_set_socket_callback", 2, 2, &arg0, &arg1))
+    return NULL;
+
+  datasize = _cffi_prepare_pointer_call_argument(
+      _cffi_type(94), arg0, (char **)&x0);
+  if (datasize != 0) {
+    x0 = ((size_t)datasize) <= 640 ? (ncp_config *)alloca((size_t)datasize) : NULL;
+    if (_cffi_convert_array_argument(_cffi_type(94), arg0, (char **)&x0,
+            datasize, &large_args_free) < 0)
+      return NULL;
+  }
+
+  x1 = _cffi_to_c_int(arg1, int64_t);
+  if (x1 == (int64_t)-1 && PyErr_Occurred())
+    return NULL;
+
+  Py_BEGIN_ALLOW_THREADS
+  _cffi_restore_errno();
+  { result = ncp_py_set_socket_callback(x0, x1); }
+  _cffi_save_errno();
+  Py_END_ALLOW_THREADS
+
+  (void)self; /* unused */
+  pyresult = _cffi_from_c_int(result, int);
+  if (large_args_free != NULL) _cffi_free_array_arguments(large_args_free);
+  return pyresult;
+}
+#else
+#  define _cffi_f_ncp_py_set_socket_callback _cffi_d_ncp_py_set_socket_callback
 #endif
 
 static void _cffi_d_ncp_py_shut(void)
@@ -10018,10 +10161,10 @@ _cffi_f_ncp_queue_accept(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg0, (char **)&x0);
+      _cffi_type(133), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(133), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10056,10 +10199,10 @@ _cffi_f_ncp_queue_fd(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(422), arg0, (char **)&x0);
+      _cffi_type(430), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(422), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(430), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10092,10 +10235,10 @@ _cffi_f_ncp_queue_free(PyObject *self, PyObject *arg0)
   struct _cffi_freeme_s *large_args_free = NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg0, (char **)&x0);
+      _cffi_type(133), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(133), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10130,10 +10273,10 @@ _cffi_f_ncp_queue_kick(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg0, (char **)&x0);
+      _cffi_type(133), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(133), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10174,10 +10317,10 @@ _cffi_f_ncp_queue_listen_unix(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg0, (char **)&x0);
+      _cffi_type(133), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(133), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10221,10 +10364,10 @@ _cffi_f_ncp_queue_new(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(401), arg0, (char **)&x0);
+      _cffi_type(409), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue * *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(401), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(409), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10267,19 +10410,19 @@ _cffi_f_ncp_queue_poll(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg0, (char **)&x0);
+      _cffi_type(133), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(133), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(225), arg1, (char **)&x1);
+      _cffi_type(233), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (ncp_event *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(225), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(233), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10318,10 +10461,10 @@ _cffi_f_ncp_queue_ready(PyObject *self, PyObject *arg0)
   PyObject *pyresult;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(422), arg0, (char **)&x0);
+      _cffi_type(430), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue const *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(422), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(430), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10366,19 +10509,19 @@ _cffi_f_ncp_queue_wait(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(129), arg0, (char **)&x0);
+      _cffi_type(133), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_queue *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(129), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(133), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(225), arg1, (char **)&x1);
+      _cffi_type(233), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (ncp_event *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(225), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(233), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10458,19 +10601,19 @@ _cffi_f_ncp_set_allocator(PyObject *self, PyObject *args)
   if (!PyArg_UnpackTuple(args, "ncp_set_allocator", 3, 3, &arg0, &arg1, &arg2))
     return NULL;
 
-  x0 = (void *(*)(void *, size_t))_cffi_to_c_pointer(arg0, _cffi_type(436));
+  x0 = (void *(*)(void *, size_t))_cffi_to_c_pointer(arg0, _cffi_type(444));
   if (x0 == (void *(*)(void *, size_t))NULL && PyErr_Occurred())
     return NULL;
 
-  x1 = (void(*)(void *, void *))_cffi_to_c_pointer(arg1, _cffi_type(437));
+  x1 = (void(*)(void *, void *))_cffi_to_c_pointer(arg1, _cffi_type(445));
   if (x1 == (void(*)(void *, void *))NULL && PyErr_Occurred())
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(86), arg2, (char **)&x2);
+      _cffi_type(90), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (void *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(86), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(90), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10611,10 +10754,10 @@ _cffi_f_ncp_tap_free(PyObject *self, PyObject *arg0)
   struct _cffi_freeme_s *large_args_free = NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(425), arg0, (char **)&x0);
+      _cffi_type(433), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_tap *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(425), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(433), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10655,19 +10798,19 @@ _cffi_f_ncp_tap_get(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(425), arg0, (char **)&x0);
+      _cffi_type(433), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_tap *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(425), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(433), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(164), arg1, (char **)&x1);
+      _cffi_type(168), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (uint64_t *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(164), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(168), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10708,19 +10851,19 @@ _cffi_f_ncp_tap_new(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(262), arg1, (char **)&x1);
+      _cffi_type(270), arg1, (char **)&x1);
   if (datasize != 0) {
     x1 = ((size_t)datasize) <= 640 ? (ncp_tap * *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(262), arg1, (char **)&x1,
+    if (_cffi_convert_array_argument(_cffi_type(270), arg1, (char **)&x1,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10761,10 +10904,10 @@ _cffi_f_ncp_tap_put(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(425), arg0, (char **)&x0);
+      _cffi_type(433), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_tap *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(425), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(433), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10870,10 +11013,10 @@ _cffi_f_ncp_ticket_abandon(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10924,10 +11067,10 @@ _cffi_f_ncp_ticket_take(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10937,10 +11080,10 @@ _cffi_f_ncp_ticket_take(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(225), arg2, (char **)&x2);
+      _cffi_type(233), arg2, (char **)&x2);
   if (datasize != 0) {
     x2 = ((size_t)datasize) <= 640 ? (ncp_event *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(225), arg2, (char **)&x2,
+    if (_cffi_convert_array_argument(_cffi_type(233), arg2, (char **)&x2,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -10985,10 +11128,10 @@ _cffi_f_ncp_ticket_wait(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(185), arg0, (char **)&x0);
+      _cffi_type(193), arg0, (char **)&x0);
   if (datasize != 0) {
     x0 = ((size_t)datasize) <= 640 ? (ncp_pool *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(185), arg0, (char **)&x0,
+    if (_cffi_convert_array_argument(_cffi_type(193), arg0, (char **)&x0,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -11002,10 +11145,10 @@ _cffi_f_ncp_ticket_wait(PyObject *self, PyObject *args)
     return NULL;
 
   datasize = _cffi_prepare_pointer_call_argument(
-      _cffi_type(225), arg3, (char **)&x3);
+      _cffi_type(233), arg3, (char **)&x3);
   if (datasize != 0) {
     x3 = ((size_t)datasize) <= 640 ? (ncp_event *)alloca((size_t)datasize) : NULL;
-    if (_cffi_convert_array_argument(_cffi_type(225), arg3, (char **)&x3,
+    if (_cffi_convert_array_argument(_cffi_type(233), arg3, (char **)&x3,
             datasize, &large_args_free) < 0)
       return NULL;
   }
@@ -11171,6 +11314,13 @@ static int _cffi_const_NCP_PY_CODE_SHIFT(unsigned long long *o)
 {
   int n = (NCP_PY_CODE_SHIFT) <= 0;
   *o = (unsigned long long)((NCP_PY_CODE_SHIFT) | 0);  /* check that NCP_PY_CODE_SHIFT is an integer */
+  return n;
+}
+
+static int _cffi_const_NCP_PY_HANDLE_FD_SHIFT(unsigned long long *o)
+{
+  int n = (NCP_PY_HANDLE_FD_SHIFT) <= 0;
+  *o = (unsigned long long)((NCP_PY_HANDLE_FD_SHIFT) | 0);  /* check that NCP_PY_HANDLE_FD_SHIFT is an integer */
   return n;
 }
 
@@ -11450,6 +11600,7 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "NCP_PROTOCOL_UDP", (void *)_cffi_const_NCP_PROTOCOL_UDP, _CFFI_OP(_CFFI_OP_ENUM, -1), (void *)0 },
   { "NCP_PROTOCOL_UNKNOWN", (void *)_cffi_const_NCP_PROTOCOL_UNKNOWN, _CFFI_OP(_CFFI_OP_ENUM, -1), (void *)0 },
   { "NCP_PY_CODE_SHIFT", (void *)_cffi_const_NCP_PY_CODE_SHIFT, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
+  { "NCP_PY_HANDLE_FD_SHIFT", (void *)_cffi_const_NCP_PY_HANDLE_FD_SHIFT, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "NCP_PY_HANDLE_LARGE", (void *)_cffi_const_NCP_PY_HANDLE_LARGE, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "NCP_PY_HANDLE_SHIFT", (void *)_cffi_const_NCP_PY_HANDLE_SHIFT, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "NCP_PY_INTERRUPTED", (void *)_cffi_const_NCP_PY_INTERRUPTED, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
@@ -11481,61 +11632,62 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "NCP_VERSION_MAJOR", (void *)_cffi_const_NCP_VERSION_MAJOR, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "NCP_VERSION_MINOR", (void *)_cffi_const_NCP_VERSION_MINOR, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
   { "NCP_VERSION_PATCH", (void *)_cffi_const_NCP_VERSION_PATCH, _CFFI_OP(_CFFI_OP_CONSTANT_INT, -1), (void *)0 },
-  { "ncp_cancel_fire", (void *)_cffi_f_ncp_cancel_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 80), (void *)_cffi_d_ncp_cancel_fire },
-  { "ncp_cancel_free", (void *)_cffi_f_ncp_cancel_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 502), (void *)_cffi_d_ncp_cancel_free },
-  { "ncp_cancel_new", (void *)_cffi_f_ncp_cancel_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 77), (void *)_cffi_d_ncp_cancel_new },
-  { "ncp_cancel_set_poll", (void *)_cffi_f_ncp_cancel_set_poll, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 83), (void *)_cffi_d_ncp_cancel_set_poll },
-  { "ncp_config_copy", (void *)_cffi_f_ncp_config_copy, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 154), (void *)_cffi_d_ncp_config_copy },
-  { "ncp_config_free", (void *)_cffi_f_ncp_config_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 505), (void *)_cffi_d_ncp_config_free },
-  { "ncp_config_get", (void *)_cffi_f_ncp_config_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 143), (void *)_cffi_d_ncp_config_get },
-  { "ncp_config_get_int", (void *)_cffi_f_ncp_config_get_int, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 149), (void *)_cffi_d_ncp_config_get_int },
+  { "ncp_cancel_fire", (void *)_cffi_f_ncp_cancel_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 84), (void *)_cffi_d_ncp_cancel_fire },
+  { "ncp_cancel_free", (void *)_cffi_f_ncp_cancel_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 510), (void *)_cffi_d_ncp_cancel_free },
+  { "ncp_cancel_new", (void *)_cffi_f_ncp_cancel_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 81), (void *)_cffi_d_ncp_cancel_new },
+  { "ncp_cancel_set_poll", (void *)_cffi_f_ncp_cancel_set_poll, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 87), (void *)_cffi_d_ncp_cancel_set_poll },
+  { "ncp_config_copy", (void *)_cffi_f_ncp_config_copy, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 158), (void *)_cffi_d_ncp_config_copy },
+  { "ncp_config_free", (void *)_cffi_f_ncp_config_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 513), (void *)_cffi_d_ncp_config_free },
+  { "ncp_config_get", (void *)_cffi_f_ncp_config_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 147), (void *)_cffi_d_ncp_config_get },
+  { "ncp_config_get_int", (void *)_cffi_f_ncp_config_get_int, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 153), (void *)_cffi_d_ncp_config_get_int },
   { "ncp_config_new", (void *)_cffi_f_ncp_config_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 61), (void *)_cffi_d_ncp_config_new },
   { "ncp_config_reason", (void *)_cffi_f_ncp_config_reason, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 3), (void *)_cffi_d_ncp_config_reason },
-  { "ncp_config_set", (void *)_cffi_f_ncp_config_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 92), (void *)_cffi_d_ncp_config_set },
-  { "ncp_config_set_acceptor", (void *)_cffi_f_ncp_config_set_acceptor, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 97), (void *)_cffi_d_ncp_config_set_acceptor },
-  { "ncp_config_set_callback", (void *)_cffi_f_ncp_config_set_callback, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 103), (void *)_cffi_d_ncp_config_set_callback },
-  { "ncp_config_set_clock", (void *)_cffi_f_ncp_config_set_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 131), (void *)_cffi_d_ncp_config_set_clock },
-  { "ncp_config_set_dialer", (void *)_cffi_f_ncp_config_set_dialer, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 97), (void *)_cffi_d_ncp_config_set_dialer },
-  { "ncp_config_set_int", (void *)_cffi_f_ncp_config_set_int, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 110), (void *)_cffi_d_ncp_config_set_int },
-  { "ncp_config_set_log", (void *)_cffi_f_ncp_config_set_log, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 137), (void *)_cffi_d_ncp_config_set_log },
-  { "ncp_config_set_queue", (void *)_cffi_f_ncp_config_set_queue, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 127), (void *)_cffi_d_ncp_config_set_queue },
-  { "ncp_config_validate", (void *)_cffi_f_ncp_config_validate, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 89), (void *)_cffi_d_ncp_config_validate },
-  { "ncp_conn_fd", (void *)_cffi_f_ncp_conn_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 158), (void *)_cffi_d_ncp_conn_fd },
-  { "ncp_conn_handle", (void *)_cffi_f_ncp_conn_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 480), (void *)_cffi_d_ncp_conn_handle },
-  { "ncp_conn_id", (void *)_cffi_f_ncp_conn_id, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 480), (void *)_cffi_d_ncp_conn_id },
-  { "ncp_conn_info", (void *)_cffi_f_ncp_conn_info, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 161), (void *)_cffi_d_ncp_conn_info },
+  { "ncp_config_set", (void *)_cffi_f_ncp_config_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 96), (void *)_cffi_d_ncp_config_set },
+  { "ncp_config_set_acceptor", (void *)_cffi_f_ncp_config_set_acceptor, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 101), (void *)_cffi_d_ncp_config_set_acceptor },
+  { "ncp_config_set_callback", (void *)_cffi_f_ncp_config_set_callback, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 107), (void *)_cffi_d_ncp_config_set_callback },
+  { "ncp_config_set_clock", (void *)_cffi_f_ncp_config_set_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 135), (void *)_cffi_d_ncp_config_set_clock },
+  { "ncp_config_set_dialer", (void *)_cffi_f_ncp_config_set_dialer, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 101), (void *)_cffi_d_ncp_config_set_dialer },
+  { "ncp_config_set_int", (void *)_cffi_f_ncp_config_set_int, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 114), (void *)_cffi_d_ncp_config_set_int },
+  { "ncp_config_set_log", (void *)_cffi_f_ncp_config_set_log, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 141), (void *)_cffi_d_ncp_config_set_log },
+  { "ncp_config_set_queue", (void *)_cffi_f_ncp_config_set_queue, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 131), (void *)_cffi_d_ncp_config_set_queue },
+  { "ncp_config_validate", (void *)_cffi_f_ncp_config_validate, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 93), (void *)_cffi_d_ncp_config_validate },
+  { "ncp_conn_fd", (void *)_cffi_f_ncp_conn_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 162), (void *)_cffi_d_ncp_conn_fd },
+  { "ncp_conn_handle", (void *)_cffi_f_ncp_conn_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 488), (void *)_cffi_d_ncp_conn_handle },
+  { "ncp_conn_id", (void *)_cffi_f_ncp_conn_id, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 488), (void *)_cffi_d_ncp_conn_id },
+  { "ncp_conn_info", (void *)_cffi_f_ncp_conn_info, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 165), (void *)_cffi_d_ncp_conn_info },
+  { "ncp_conn_set_handle", (void *)_cffi_f_ncp_conn_set_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 170), (void *)_cffi_d_ncp_conn_set_handle },
   { "ncp_counter_at", (void *)_cffi_f_ncp_counter_at, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 36), (void *)_cffi_d_ncp_counter_at },
-  { "ncp_dial_attempt", (void *)_cffi_f_ncp_dial_attempt, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_attempt },
-  { "ncp_dial_deadline_ms", (void *)_cffi_f_ncp_dial_deadline_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 454), (void *)_cffi_d_ncp_dial_deadline_ms },
-  { "ncp_dial_done", (void *)_cffi_f_ncp_dial_done, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 170), (void *)_cffi_d_ncp_dial_done },
-  { "ncp_dial_done_fd", (void *)_cffi_f_ncp_dial_done_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 166), (void *)_cffi_d_ncp_dial_done_fd },
-  { "ncp_dial_fail", (void *)_cffi_f_ncp_dial_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 508), (void *)_cffi_d_ncp_dial_fail },
-  { "ncp_dial_ip", (void *)_cffi_f_ncp_dial_ip, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_ip },
-  { "ncp_dial_listener_fd", (void *)_cffi_f_ncp_dial_listener_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_listener_fd },
-  { "ncp_dial_protocol", (void *)_cffi_f_ncp_dial_protocol, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_protocol },
-  { "ncp_dial_stopped", (void *)_cffi_f_ncp_dial_stopped, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 177), (void *)_cffi_d_ncp_dial_stopped },
-  { "ncp_dial_timeout_ms", (void *)_cffi_f_ncp_dial_timeout_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 454), (void *)_cffi_d_ncp_dial_timeout_ms },
+  { "ncp_dial_attempt", (void *)_cffi_f_ncp_dial_attempt, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 185), (void *)_cffi_d_ncp_dial_attempt },
+  { "ncp_dial_deadline_ms", (void *)_cffi_f_ncp_dial_deadline_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 462), (void *)_cffi_d_ncp_dial_deadline_ms },
+  { "ncp_dial_done", (void *)_cffi_f_ncp_dial_done, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 178), (void *)_cffi_d_ncp_dial_done },
+  { "ncp_dial_done_fd", (void *)_cffi_f_ncp_dial_done_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 174), (void *)_cffi_d_ncp_dial_done_fd },
+  { "ncp_dial_fail", (void *)_cffi_f_ncp_dial_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 516), (void *)_cffi_d_ncp_dial_fail },
+  { "ncp_dial_ip", (void *)_cffi_f_ncp_dial_ip, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 185), (void *)_cffi_d_ncp_dial_ip },
+  { "ncp_dial_listener_fd", (void *)_cffi_f_ncp_dial_listener_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 185), (void *)_cffi_d_ncp_dial_listener_fd },
+  { "ncp_dial_protocol", (void *)_cffi_f_ncp_dial_protocol, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 185), (void *)_cffi_d_ncp_dial_protocol },
+  { "ncp_dial_stopped", (void *)_cffi_f_ncp_dial_stopped, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 185), (void *)_cffi_d_ncp_dial_stopped },
+  { "ncp_dial_timeout_ms", (void *)_cffi_f_ncp_dial_timeout_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 462), (void *)_cffi_d_ncp_dial_timeout_ms },
   { "ncp_fd_alive", (void *)_cffi_f_ncp_fd_alive, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 29), (void *)_cffi_d_ncp_fd_alive },
   { "ncp_fd_detect", (void *)_cffi_f_ncp_fd_detect, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 43), (void *)_cffi_d_ncp_fd_detect },
-  { "ncp_guard_drop", (void *)_cffi_f_ncp_guard_drop, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 183), (void *)_cffi_d_ncp_guard_drop },
-  { "ncp_guard_fire", (void *)_cffi_f_ncp_guard_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 529), (void *)_cffi_d_ncp_guard_fire },
-  { "ncp_guard_free", (void *)_cffi_f_ncp_guard_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 513), (void *)_cffi_d_ncp_guard_free },
-  { "ncp_guard_hold", (void *)_cffi_f_ncp_guard_hold, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 183), (void *)_cffi_d_ncp_guard_hold },
-  { "ncp_guard_new", (void *)_cffi_f_ncp_guard_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 180), (void *)_cffi_d_ncp_guard_new },
-  { "ncp_guard_ref", (void *)_cffi_f_ncp_guard_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 468), (void *)_cffi_d_ncp_guard_ref },
+  { "ncp_guard_drop", (void *)_cffi_f_ncp_guard_drop, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 191), (void *)_cffi_d_ncp_guard_drop },
+  { "ncp_guard_fire", (void *)_cffi_f_ncp_guard_fire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 537), (void *)_cffi_d_ncp_guard_fire },
+  { "ncp_guard_free", (void *)_cffi_f_ncp_guard_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 521), (void *)_cffi_d_ncp_guard_free },
+  { "ncp_guard_hold", (void *)_cffi_f_ncp_guard_hold, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 191), (void *)_cffi_d_ncp_guard_hold },
+  { "ncp_guard_new", (void *)_cffi_f_ncp_guard_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 188), (void *)_cffi_d_ncp_guard_new },
+  { "ncp_guard_ref", (void *)_cffi_f_ncp_guard_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 476), (void *)_cffi_d_ncp_guard_ref },
   { "ncp_ip_parse", (void *)_cffi_f_ncp_ip_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_ip_parse },
   { "ncp_ip_text", (void *)_cffi_f_ncp_ip_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_ip_text },
-  { "ncp_lease_close", (void *)_cffi_f_ncp_lease_close, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 268), (void *)_cffi_d_ncp_lease_close },
-  { "ncp_lease_fd", (void *)_cffi_f_ncp_lease_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 379), (void *)_cffi_d_ncp_lease_fd },
-  { "ncp_lease_handle", (void *)_cffi_f_ncp_lease_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 395), (void *)_cffi_d_ncp_lease_handle },
-  { "ncp_lease_info", (void *)_cffi_f_ncp_lease_info, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 389), (void *)_cffi_d_ncp_lease_info },
-  { "ncp_lease_keeps", (void *)_cffi_f_ncp_lease_keeps, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 379), (void *)_cffi_d_ncp_lease_keeps },
-  { "ncp_lease_renew", (void *)_cffi_f_ncp_lease_renew, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 321), (void *)_cffi_d_ncp_lease_renew },
-  { "ncp_lease_set_healthy", (void *)_cffi_f_ncp_lease_set_healthy, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 272), (void *)_cffi_d_ncp_lease_set_healthy },
-  { "ncp_lease_set_tag", (void *)_cffi_f_ncp_lease_set_tag, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 316), (void *)_cffi_d_ncp_lease_set_tag },
-  { "ncp_lease_stack", (void *)_cffi_f_ncp_lease_stack, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 383), (void *)_cffi_d_ncp_lease_stack },
+  { "ncp_lease_close", (void *)_cffi_f_ncp_lease_close, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 276), (void *)_cffi_d_ncp_lease_close },
+  { "ncp_lease_fd", (void *)_cffi_f_ncp_lease_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 387), (void *)_cffi_d_ncp_lease_fd },
+  { "ncp_lease_handle", (void *)_cffi_f_ncp_lease_handle, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 403), (void *)_cffi_d_ncp_lease_handle },
+  { "ncp_lease_info", (void *)_cffi_f_ncp_lease_info, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 397), (void *)_cffi_d_ncp_lease_info },
+  { "ncp_lease_keeps", (void *)_cffi_f_ncp_lease_keeps, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 387), (void *)_cffi_d_ncp_lease_keeps },
+  { "ncp_lease_renew", (void *)_cffi_f_ncp_lease_renew, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 329), (void *)_cffi_d_ncp_lease_renew },
+  { "ncp_lease_set_healthy", (void *)_cffi_f_ncp_lease_set_healthy, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 280), (void *)_cffi_d_ncp_lease_set_healthy },
+  { "ncp_lease_set_tag", (void *)_cffi_f_ncp_lease_set_tag, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 324), (void *)_cffi_d_ncp_lease_set_tag },
+  { "ncp_lease_stack", (void *)_cffi_f_ncp_lease_stack, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 391), (void *)_cffi_d_ncp_lease_stack },
   { "ncp_listen", (void *)_cffi_f_ncp_listen, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 20), (void *)_cffi_d_ncp_listen },
-  { "ncp_manual_clock", (void *)_cffi_f_ncp_manual_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 486), (void *)_cffi_d_ncp_manual_clock },
+  { "ncp_manual_clock", (void *)_cffi_f_ncp_manual_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 494), (void *)_cffi_d_ncp_manual_clock },
   { "ncp_mode_parse", (void *)_cffi_f_ncp_mode_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_mode_parse },
   { "ncp_mode_text", (void *)_cffi_f_ncp_mode_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_mode_text },
   { "ncp_option_at", (void *)_cffi_f_ncp_option_at, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 32), (void *)_cffi_d_ncp_option_at },
@@ -11546,119 +11698,121 @@ static const struct _cffi_global_s _cffi_globals[] = {
   { "ncp_option_runtime", (void *)_cffi_f_ncp_option_runtime, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 29), (void *)_cffi_d_ncp_option_runtime },
   { "ncp_option_type", (void *)_cffi_f_ncp_option_type, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 29), (void *)_cffi_d_ncp_option_type },
   { "ncp_option_unit", (void *)_cffi_f_ncp_option_unit, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_option_unit },
-  { "ncp_pool_acquire", (void *)_cffi_f_ncp_pool_acquire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 250), (void *)_cffi_d_ncp_pool_acquire },
-  { "ncp_pool_active_count", (void *)_cffi_f_ncp_pool_active_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 347), (void *)_cffi_d_ncp_pool_active_count },
-  { "ncp_pool_borrow", (void *)_cffi_f_ncp_pool_borrow, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 218), (void *)_cffi_d_ncp_pool_borrow },
-  { "ncp_pool_checked", (void *)_cffi_f_ncp_pool_checked, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 285), (void *)_cffi_d_ncp_pool_checked },
-  { "ncp_pool_close", (void *)_cffi_f_ncp_pool_close, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_close },
-  { "ncp_pool_close_now", (void *)_cffi_f_ncp_pool_close_now, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_close_now },
-  { "ncp_pool_close_wait", (void *)_cffi_f_ncp_pool_close_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_pool_close_wait },
-  { "ncp_pool_describe", (void *)_cffi_f_ncp_pool_describe, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 350), (void *)_cffi_d_ncp_pool_describe },
-  { "ncp_pool_detach", (void *)_cffi_f_ncp_pool_detach, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 311), (void *)_cffi_d_ncp_pool_detach },
-  { "ncp_pool_dial_error", (void *)_cffi_f_ncp_pool_dial_error, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 360), (void *)_cffi_d_ncp_pool_dial_error },
-  { "ncp_pool_dial_target", (void *)_cffi_f_ncp_pool_dial_target, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 208), (void *)_cffi_d_ncp_pool_dial_target },
-  { "ncp_pool_dialed", (void *)_cffi_f_ncp_pool_dialed, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 338), (void *)_cffi_d_ncp_pool_dialed },
-  { "ncp_pool_dialing_count", (void *)_cffi_f_ncp_pool_dialing_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 347), (void *)_cffi_d_ncp_pool_dialing_count },
-  { "ncp_pool_discard", (void *)_cffi_f_ncp_pool_discard, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 268), (void *)_cffi_d_ncp_pool_discard },
-  { "ncp_pool_drain", (void *)_cffi_f_ncp_pool_drain, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_pool_drain },
-  { "ncp_pool_fail", (void *)_cffi_f_ncp_pool_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 277), (void *)_cffi_d_ncp_pool_fail },
+  { "ncp_pool_acquire", (void *)_cffi_f_ncp_pool_acquire, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 258), (void *)_cffi_d_ncp_pool_acquire },
+  { "ncp_pool_active_count", (void *)_cffi_f_ncp_pool_active_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 355), (void *)_cffi_d_ncp_pool_active_count },
+  { "ncp_pool_borrow", (void *)_cffi_f_ncp_pool_borrow, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 226), (void *)_cffi_d_ncp_pool_borrow },
+  { "ncp_pool_checked", (void *)_cffi_f_ncp_pool_checked, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 293), (void *)_cffi_d_ncp_pool_checked },
+  { "ncp_pool_close", (void *)_cffi_f_ncp_pool_close, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 202), (void *)_cffi_d_ncp_pool_close },
+  { "ncp_pool_close_now", (void *)_cffi_f_ncp_pool_close_now, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 202), (void *)_cffi_d_ncp_pool_close_now },
+  { "ncp_pool_close_wait", (void *)_cffi_f_ncp_pool_close_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 249), (void *)_cffi_d_ncp_pool_close_wait },
+  { "ncp_pool_describe", (void *)_cffi_f_ncp_pool_describe, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 358), (void *)_cffi_d_ncp_pool_describe },
+  { "ncp_pool_detach", (void *)_cffi_f_ncp_pool_detach, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 319), (void *)_cffi_d_ncp_pool_detach },
+  { "ncp_pool_dial_error", (void *)_cffi_f_ncp_pool_dial_error, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 368), (void *)_cffi_d_ncp_pool_dial_error },
+  { "ncp_pool_dial_target", (void *)_cffi_f_ncp_pool_dial_target, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 216), (void *)_cffi_d_ncp_pool_dial_target },
+  { "ncp_pool_dialed", (void *)_cffi_f_ncp_pool_dialed, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 346), (void *)_cffi_d_ncp_pool_dialed },
+  { "ncp_pool_dialing_count", (void *)_cffi_f_ncp_pool_dialing_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 355), (void *)_cffi_d_ncp_pool_dialing_count },
+  { "ncp_pool_discard", (void *)_cffi_f_ncp_pool_discard, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 276), (void *)_cffi_d_ncp_pool_discard },
+  { "ncp_pool_drain", (void *)_cffi_f_ncp_pool_drain, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 249), (void *)_cffi_d_ncp_pool_drain },
+  { "ncp_pool_fail", (void *)_cffi_f_ncp_pool_fail, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 285), (void *)_cffi_d_ncp_pool_fail },
   { "ncp_pool_find", (void *)_cffi_f_ncp_pool_find, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 25), (void *)_cffi_d_ncp_pool_find },
-  { "ncp_pool_flush", (void *)_cffi_f_ncp_pool_flush, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_flush },
-  { "ncp_pool_free", (void *)_cffi_f_ncp_pool_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 516), (void *)_cffi_d_ncp_pool_free },
-  { "ncp_pool_fulfil", (void *)_cffi_f_ncp_pool_fulfil, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 329), (void *)_cffi_d_ncp_pool_fulfil },
-  { "ncp_pool_get", (void *)_cffi_f_ncp_pool_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_get },
-  { "ncp_pool_get_ex", (void *)_cffi_f_ncp_pool_get_ex, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 227), (void *)_cffi_d_ncp_pool_get_ex },
-  { "ncp_pool_get_ipv4", (void *)_cffi_f_ncp_pool_get_ipv4, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_get_ipv4 },
-  { "ncp_pool_get_ipv6", (void *)_cffi_f_ncp_pool_get_ipv6, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_get_ipv6 },
-  { "ncp_pool_get_tcp", (void *)_cffi_f_ncp_pool_get_tcp, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_get_tcp },
-  { "ncp_pool_get_timeout", (void *)_cffi_f_ncp_pool_get_timeout, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 245), (void *)_cffi_d_ncp_pool_get_timeout },
-  { "ncp_pool_get_udp", (void *)_cffi_f_ncp_pool_get_udp, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_get_udp },
-  { "ncp_pool_idle_count", (void *)_cffi_f_ncp_pool_idle_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 347), (void *)_cffi_d_ncp_pool_idle_count },
-  { "ncp_pool_is_closed", (void *)_cffi_f_ncp_pool_is_closed, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 347), (void *)_cffi_d_ncp_pool_is_closed },
-  { "ncp_pool_leases", (void *)_cffi_f_ncp_pool_leases, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 373), (void *)_cffi_d_ncp_pool_leases },
-  { "ncp_pool_log_next", (void *)_cffi_f_ncp_pool_log_next, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 197), (void *)_cffi_d_ncp_pool_log_next },
-  { "ncp_pool_new", (void *)_cffi_f_ncp_pool_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 119), (void *)_cffi_d_ncp_pool_new },
-  { "ncp_pool_next_due_ms", (void *)_cffi_f_ncp_pool_next_due_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 465), (void *)_cffi_d_ncp_pool_next_due_ms },
-  { "ncp_pool_option", (void *)_cffi_f_ncp_pool_option, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 355), (void *)_cffi_d_ncp_pool_option },
-  { "ncp_pool_prewarm_wait", (void *)_cffi_f_ncp_pool_prewarm_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_pool_prewarm_wait },
-  { "ncp_pool_put", (void *)_cffi_f_ncp_pool_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 268), (void *)_cffi_d_ncp_pool_put },
-  { "ncp_pool_ref", (void *)_cffi_f_ncp_pool_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 471), (void *)_cffi_d_ncp_pool_ref },
-  { "ncp_pool_refuse", (void *)_cffi_f_ncp_pool_refuse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 204), (void *)_cffi_d_ncp_pool_refuse },
-  { "ncp_pool_release", (void *)_cffi_f_ncp_pool_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 291), (void *)_cffi_d_ncp_pool_release },
-  { "ncp_pool_resize", (void *)_cffi_f_ncp_pool_resize, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_pool_resize },
-  { "ncp_pool_resume", (void *)_cffi_f_ncp_pool_resume, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_resume },
-  { "ncp_pool_set", (void *)_cffi_f_ncp_pool_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 236), (void *)_cffi_d_ncp_pool_set },
-  { "ncp_pool_stats", (void *)_cffi_f_ncp_pool_stats, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 368), (void *)_cffi_d_ncp_pool_stats },
-  { "ncp_pool_suspend", (void *)_cffi_f_ncp_pool_suspend, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_suspend },
-  { "ncp_pool_try_get", (void *)_cffi_f_ncp_pool_try_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 264), (void *)_cffi_d_ncp_pool_try_get },
-  { "ncp_pool_waiting_count", (void *)_cffi_f_ncp_pool_waiting_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 347), (void *)_cffi_d_ncp_pool_waiting_count },
-  { "ncp_pool_wake", (void *)_cffi_f_ncp_pool_wake, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_wake },
-  { "ncp_pool_work", (void *)_cffi_f_ncp_pool_work, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 194), (void *)_cffi_d_ncp_pool_work },
+  { "ncp_pool_flush", (void *)_cffi_f_ncp_pool_flush, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 202), (void *)_cffi_d_ncp_pool_flush },
+  { "ncp_pool_free", (void *)_cffi_f_ncp_pool_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 524), (void *)_cffi_d_ncp_pool_free },
+  { "ncp_pool_fulfil", (void *)_cffi_f_ncp_pool_fulfil, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 337), (void *)_cffi_d_ncp_pool_fulfil },
+  { "ncp_pool_get", (void *)_cffi_f_ncp_pool_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 272), (void *)_cffi_d_ncp_pool_get },
+  { "ncp_pool_get_ex", (void *)_cffi_f_ncp_pool_get_ex, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 235), (void *)_cffi_d_ncp_pool_get_ex },
+  { "ncp_pool_get_ipv4", (void *)_cffi_f_ncp_pool_get_ipv4, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 272), (void *)_cffi_d_ncp_pool_get_ipv4 },
+  { "ncp_pool_get_ipv6", (void *)_cffi_f_ncp_pool_get_ipv6, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 272), (void *)_cffi_d_ncp_pool_get_ipv6 },
+  { "ncp_pool_get_tcp", (void *)_cffi_f_ncp_pool_get_tcp, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 272), (void *)_cffi_d_ncp_pool_get_tcp },
+  { "ncp_pool_get_timeout", (void *)_cffi_f_ncp_pool_get_timeout, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 253), (void *)_cffi_d_ncp_pool_get_timeout },
+  { "ncp_pool_get_udp", (void *)_cffi_f_ncp_pool_get_udp, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 272), (void *)_cffi_d_ncp_pool_get_udp },
+  { "ncp_pool_idle_count", (void *)_cffi_f_ncp_pool_idle_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 355), (void *)_cffi_d_ncp_pool_idle_count },
+  { "ncp_pool_is_closed", (void *)_cffi_f_ncp_pool_is_closed, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 355), (void *)_cffi_d_ncp_pool_is_closed },
+  { "ncp_pool_leases", (void *)_cffi_f_ncp_pool_leases, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 381), (void *)_cffi_d_ncp_pool_leases },
+  { "ncp_pool_log_next", (void *)_cffi_f_ncp_pool_log_next, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 205), (void *)_cffi_d_ncp_pool_log_next },
+  { "ncp_pool_new", (void *)_cffi_f_ncp_pool_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 123), (void *)_cffi_d_ncp_pool_new },
+  { "ncp_pool_next_due_ms", (void *)_cffi_f_ncp_pool_next_due_ms, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 473), (void *)_cffi_d_ncp_pool_next_due_ms },
+  { "ncp_pool_option", (void *)_cffi_f_ncp_pool_option, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 363), (void *)_cffi_d_ncp_pool_option },
+  { "ncp_pool_prewarm_wait", (void *)_cffi_f_ncp_pool_prewarm_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 249), (void *)_cffi_d_ncp_pool_prewarm_wait },
+  { "ncp_pool_put", (void *)_cffi_f_ncp_pool_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 276), (void *)_cffi_d_ncp_pool_put },
+  { "ncp_pool_ref", (void *)_cffi_f_ncp_pool_ref, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 479), (void *)_cffi_d_ncp_pool_ref },
+  { "ncp_pool_refuse", (void *)_cffi_f_ncp_pool_refuse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 212), (void *)_cffi_d_ncp_pool_refuse },
+  { "ncp_pool_release", (void *)_cffi_f_ncp_pool_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 299), (void *)_cffi_d_ncp_pool_release },
+  { "ncp_pool_resize", (void *)_cffi_f_ncp_pool_resize, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 249), (void *)_cffi_d_ncp_pool_resize },
+  { "ncp_pool_resume", (void *)_cffi_f_ncp_pool_resume, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 202), (void *)_cffi_d_ncp_pool_resume },
+  { "ncp_pool_set", (void *)_cffi_f_ncp_pool_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 244), (void *)_cffi_d_ncp_pool_set },
+  { "ncp_pool_stats", (void *)_cffi_f_ncp_pool_stats, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 376), (void *)_cffi_d_ncp_pool_stats },
+  { "ncp_pool_suspend", (void *)_cffi_f_ncp_pool_suspend, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 202), (void *)_cffi_d_ncp_pool_suspend },
+  { "ncp_pool_try_get", (void *)_cffi_f_ncp_pool_try_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 272), (void *)_cffi_d_ncp_pool_try_get },
+  { "ncp_pool_waiting_count", (void *)_cffi_f_ncp_pool_waiting_count, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 355), (void *)_cffi_d_ncp_pool_waiting_count },
+  { "ncp_pool_wake", (void *)_cffi_f_ncp_pool_wake, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 202), (void *)_cffi_d_ncp_pool_wake },
+  { "ncp_pool_work", (void *)_cffi_f_ncp_pool_work, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 202), (void *)_cffi_d_ncp_pool_work },
   { "ncp_protocol_parse", (void *)_cffi_f_ncp_protocol_parse, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 8), (void *)_cffi_d_ncp_protocol_parse },
   { "ncp_protocol_text", (void *)_cffi_f_ncp_protocol_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_protocol_text },
-  { "ncp_py_begin", (void *)_cffi_f_ncp_py_begin, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 432), (void *)_cffi_d_ncp_py_begin },
-  { "ncp_py_borrow", (void *)_cffi_f_ncp_py_borrow, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 457), (void *)_cffi_d_ncp_py_borrow },
-  { "ncp_py_cancel_new", (void *)_cffi_f_ncp_py_cancel_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 77), (void *)_cffi_d_ncp_py_cancel_new },
-  { "ncp_py_clock_new", (void *)_cffi_f_ncp_py_clock_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 474), (void *)_cffi_d_ncp_py_clock_new },
-  { "ncp_py_clock_now", (void *)_cffi_f_ncp_py_clock_now, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 483), (void *)_cffi_d_ncp_py_clock_now },
-  { "ncp_py_clock_release", (void *)_cffi_f_ncp_py_clock_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 529), (void *)_cffi_d_ncp_py_clock_release },
-  { "ncp_py_clock_set", (void *)_cffi_f_ncp_py_clock_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 519), (void *)_cffi_d_ncp_py_clock_set },
-  { "ncp_py_close_all", (void *)_cffi_f_ncp_py_close_all, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 189), (void *)_cffi_d_ncp_py_close_all },
-  { "ncp_py_discard", (void *)_cffi_f_ncp_py_discard, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_py_discard },
-  { "ncp_py_inside", (void *)_cffi_f_ncp_py_inside, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 452), (void *)_cffi_d_ncp_py_inside },
-  { "ncp_py_interrupts_take", (void *)_cffi_f_ncp_py_interrupts_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 452), (void *)_cffi_d_ncp_py_interrupts_take },
-  { "ncp_py_is_shut", (void *)_cffi_f_ncp_py_is_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 452), (void *)_cffi_d_ncp_py_is_shut },
-  { "ncp_py_lease", (void *)_cffi_f_ncp_py_lease, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 477), (void *)_cffi_d_ncp_py_lease },
-  { "ncp_py_on_conn", (void *)&_cffi_externpy__ncp_py_on_conn, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 566), (void *)ncp_py_on_conn },
-  { "ncp_py_on_dial", (void *)&_cffi_externpy__ncp_py_on_dial, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 565), (void *)ncp_py_on_dial },
-  { "ncp_py_on_drop", (void *)&_cffi_externpy__ncp_py_on_drop, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 581), (void *)ncp_py_on_drop },
-  { "ncp_py_on_log", (void *)&_cffi_externpy__ncp_py_on_log, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 582), (void *)ncp_py_on_log },
-  { "ncp_py_on_poll", (void *)&_cffi_externpy__ncp_py_on_poll, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 567), (void *)ncp_py_on_poll },
-  { "ncp_py_put", (void *)_cffi_f_ncp_py_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 241), (void *)_cffi_d_ncp_py_put },
-  { "ncp_py_set_acceptor", (void *)_cffi_f_ncp_py_set_acceptor, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_acceptor },
-  { "ncp_py_set_callback", (void *)_cffi_f_ncp_py_set_callback, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 110), (void *)_cffi_d_ncp_py_set_callback },
-  { "ncp_py_set_clock", (void *)_cffi_f_ncp_py_set_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 123), (void *)_cffi_d_ncp_py_set_clock },
-  { "ncp_py_set_dialer", (void *)_cffi_f_ncp_py_set_dialer, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_dialer },
-  { "ncp_py_set_log", (void *)_cffi_f_ncp_py_set_log, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 115), (void *)_cffi_d_ncp_py_set_log },
-  { "ncp_py_shut", (void *)_cffi_f_ncp_py_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 542), (void *)_cffi_d_ncp_py_shut },
-  { "ncp_queue_accept", (void *)_cffi_f_ncp_queue_accept, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 403), (void *)_cffi_d_ncp_queue_accept },
-  { "ncp_queue_fd", (void *)_cffi_f_ncp_queue_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 421), (void *)_cffi_d_ncp_queue_fd },
-  { "ncp_queue_free", (void *)_cffi_f_ncp_queue_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 523), (void *)_cffi_d_ncp_queue_free },
-  { "ncp_queue_kick", (void *)_cffi_f_ncp_queue_kick, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 403), (void *)_cffi_d_ncp_queue_kick },
-  { "ncp_queue_listen_unix", (void *)_cffi_f_ncp_queue_listen_unix, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 406), (void *)_cffi_d_ncp_queue_listen_unix },
-  { "ncp_queue_new", (void *)_cffi_f_ncp_queue_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 400), (void *)_cffi_d_ncp_queue_new },
-  { "ncp_queue_poll", (void *)_cffi_f_ncp_queue_poll, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 410), (void *)_cffi_d_ncp_queue_poll },
-  { "ncp_queue_ready", (void *)_cffi_f_ncp_queue_ready, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 421), (void *)_cffi_d_ncp_queue_ready },
-  { "ncp_queue_wait", (void *)_cffi_f_ncp_queue_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 415), (void *)_cffi_d_ncp_queue_wait },
+  { "ncp_py_begin", (void *)_cffi_f_ncp_py_begin, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 440), (void *)_cffi_d_ncp_py_begin },
+  { "ncp_py_borrow", (void *)_cffi_f_ncp_py_borrow, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 465), (void *)_cffi_d_ncp_py_borrow },
+  { "ncp_py_cancel_new", (void *)_cffi_f_ncp_py_cancel_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 81), (void *)_cffi_d_ncp_py_cancel_new },
+  { "ncp_py_clock_new", (void *)_cffi_f_ncp_py_clock_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 482), (void *)_cffi_d_ncp_py_clock_new },
+  { "ncp_py_clock_now", (void *)_cffi_f_ncp_py_clock_now, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 491), (void *)_cffi_d_ncp_py_clock_now },
+  { "ncp_py_clock_release", (void *)_cffi_f_ncp_py_clock_release, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 537), (void *)_cffi_d_ncp_py_clock_release },
+  { "ncp_py_clock_set", (void *)_cffi_f_ncp_py_clock_set, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 527), (void *)_cffi_d_ncp_py_clock_set },
+  { "ncp_py_close_all", (void *)_cffi_f_ncp_py_close_all, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 197), (void *)_cffi_d_ncp_py_close_all },
+  { "ncp_py_discard", (void *)_cffi_f_ncp_py_discard, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 249), (void *)_cffi_d_ncp_py_discard },
+  { "ncp_py_inside", (void *)_cffi_f_ncp_py_inside, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 460), (void *)_cffi_d_ncp_py_inside },
+  { "ncp_py_interrupts_take", (void *)_cffi_f_ncp_py_interrupts_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 460), (void *)_cffi_d_ncp_py_interrupts_take },
+  { "ncp_py_is_shut", (void *)_cffi_f_ncp_py_is_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 460), (void *)_cffi_d_ncp_py_is_shut },
+  { "ncp_py_lease", (void *)_cffi_f_ncp_py_lease, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 485), (void *)_cffi_d_ncp_py_lease },
+  { "ncp_py_on_conn", (void *)&_cffi_externpy__ncp_py_on_conn, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 574), (void *)ncp_py_on_conn },
+  { "ncp_py_on_dial", (void *)&_cffi_externpy__ncp_py_on_dial, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 573), (void *)ncp_py_on_dial },
+  { "ncp_py_on_drop", (void *)&_cffi_externpy__ncp_py_on_drop, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 590), (void *)ncp_py_on_drop },
+  { "ncp_py_on_log", (void *)&_cffi_externpy__ncp_py_on_log, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 591), (void *)ncp_py_on_log },
+  { "ncp_py_on_poll", (void *)&_cffi_externpy__ncp_py_on_poll, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 576), (void *)ncp_py_on_poll },
+  { "ncp_py_on_socket", (void *)&_cffi_externpy__ncp_py_on_socket, _CFFI_OP(_CFFI_OP_EXTERN_PYTHON, 575), (void *)ncp_py_on_socket },
+  { "ncp_py_put", (void *)_cffi_f_ncp_py_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 249), (void *)_cffi_d_ncp_py_put },
+  { "ncp_py_set_acceptor", (void *)_cffi_f_ncp_py_set_acceptor, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 119), (void *)_cffi_d_ncp_py_set_acceptor },
+  { "ncp_py_set_callback", (void *)_cffi_f_ncp_py_set_callback, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 114), (void *)_cffi_d_ncp_py_set_callback },
+  { "ncp_py_set_clock", (void *)_cffi_f_ncp_py_set_clock, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 127), (void *)_cffi_d_ncp_py_set_clock },
+  { "ncp_py_set_dialer", (void *)_cffi_f_ncp_py_set_dialer, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 119), (void *)_cffi_d_ncp_py_set_dialer },
+  { "ncp_py_set_log", (void *)_cffi_f_ncp_py_set_log, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 119), (void *)_cffi_d_ncp_py_set_log },
+  { "ncp_py_set_socket_callback", (void *)_cffi_f_ncp_py_set_socket_callback, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 119), (void *)_cffi_d_ncp_py_set_socket_callback },
+  { "ncp_py_shut", (void *)_cffi_f_ncp_py_shut, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 550), (void *)_cffi_d_ncp_py_shut },
+  { "ncp_queue_accept", (void *)_cffi_f_ncp_queue_accept, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 411), (void *)_cffi_d_ncp_queue_accept },
+  { "ncp_queue_fd", (void *)_cffi_f_ncp_queue_fd, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 429), (void *)_cffi_d_ncp_queue_fd },
+  { "ncp_queue_free", (void *)_cffi_f_ncp_queue_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 531), (void *)_cffi_d_ncp_queue_free },
+  { "ncp_queue_kick", (void *)_cffi_f_ncp_queue_kick, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 411), (void *)_cffi_d_ncp_queue_kick },
+  { "ncp_queue_listen_unix", (void *)_cffi_f_ncp_queue_listen_unix, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 414), (void *)_cffi_d_ncp_queue_listen_unix },
+  { "ncp_queue_new", (void *)_cffi_f_ncp_queue_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 408), (void *)_cffi_d_ncp_queue_new },
+  { "ncp_queue_poll", (void *)_cffi_f_ncp_queue_poll, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 418), (void *)_cffi_d_ncp_queue_poll },
+  { "ncp_queue_ready", (void *)_cffi_f_ncp_queue_ready, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 429), (void *)_cffi_d_ncp_queue_ready },
+  { "ncp_queue_wait", (void *)_cffi_f_ncp_queue_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 423), (void *)_cffi_d_ncp_queue_wait },
   { "ncp_reason_text", (void *)_cffi_f_ncp_reason_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_reason_text },
-  { "ncp_set_allocator", (void *)_cffi_f_ncp_set_allocator, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 435), (void *)_cffi_d_ncp_set_allocator },
+  { "ncp_set_allocator", (void *)_cffi_f_ncp_set_allocator, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 443), (void *)_cffi_d_ncp_set_allocator },
   { "ncp_status_at", (void *)_cffi_f_ncp_status_at, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 32), (void *)_cffi_d_ncp_status_at },
   { "ncp_status_name", (void *)_cffi_f_ncp_status_name, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_status_name },
   { "ncp_status_text", (void *)_cffi_f_ncp_status_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 0), (void *)_cffi_d_ncp_status_text },
-  { "ncp_tap_free", (void *)_cffi_f_ncp_tap_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 526), (void *)_cffi_d_ncp_tap_free },
-  { "ncp_tap_get", (void *)_cffi_f_ncp_tap_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 424), (void *)_cffi_d_ncp_tap_get },
-  { "ncp_tap_new", (void *)_cffi_f_ncp_tap_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 260), (void *)_cffi_d_ncp_tap_new },
-  { "ncp_tap_put", (void *)_cffi_f_ncp_tap_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 428), (void *)_cffi_d_ncp_tap_put },
+  { "ncp_tap_free", (void *)_cffi_f_ncp_tap_free, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 534), (void *)_cffi_d_ncp_tap_free },
+  { "ncp_tap_get", (void *)_cffi_f_ncp_tap_get, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 432), (void *)_cffi_d_ncp_tap_get },
+  { "ncp_tap_new", (void *)_cffi_f_ncp_tap_new, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 268), (void *)_cffi_d_ncp_tap_new },
+  { "ncp_tap_put", (void *)_cffi_f_ncp_tap_put, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 436), (void *)_cffi_d_ncp_tap_put },
   { "ncp_target_check", (void *)_cffi_f_ncp_target_check, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 11), (void *)_cffi_d_ncp_target_check },
-  { "ncp_ticket_abandon", (void *)_cffi_f_ncp_ticket_abandon, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 272), (void *)_cffi_d_ncp_ticket_abandon },
-  { "ncp_ticket_take", (void *)_cffi_f_ncp_ticket_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 306), (void *)_cffi_d_ncp_ticket_take },
-  { "ncp_ticket_wait", (void *)_cffi_f_ncp_ticket_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 300), (void *)_cffi_d_ncp_ticket_wait },
+  { "ncp_ticket_abandon", (void *)_cffi_f_ncp_ticket_abandon, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 280), (void *)_cffi_d_ncp_ticket_abandon },
+  { "ncp_ticket_take", (void *)_cffi_f_ncp_ticket_take, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 314), (void *)_cffi_d_ncp_ticket_take },
+  { "ncp_ticket_wait", (void *)_cffi_f_ncp_ticket_wait, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 308), (void *)_cffi_d_ncp_ticket_wait },
   { "ncp_udp_drain", (void *)_cffi_f_ncp_udp_drain, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_V, 55), (void *)_cffi_d_ncp_udp_drain },
   { "ncp_udp_has_data", (void *)_cffi_f_ncp_udp_has_data, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_O, 29), (void *)_cffi_d_ncp_udp_has_data },
-  { "ncp_version", (void *)_cffi_f_ncp_version, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 452), (void *)_cffi_d_ncp_version },
+  { "ncp_version", (void *)_cffi_f_ncp_version, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 460), (void *)_cffi_d_ncp_version },
   { "ncp_version_text", (void *)_cffi_f_ncp_version_text, _CFFI_OP(_CFFI_OP_CPYTHON_BLTN_N, 6), (void *)_cffi_d_ncp_version_text },
 };
 
 static const struct _cffi_field_s _cffi_fields[] = {
   { "type", offsetof(ncp_event, type),
             sizeof(((ncp_event *)0)->type),
-            _CFFI_OP(_CFFI_OP_NOOP, 568) },
+            _CFFI_OP(_CFFI_OP_NOOP, 577) },
   { "status", offsetof(ncp_event, status),
               sizeof(((ncp_event *)0)->status),
-              _CFFI_OP(_CFFI_OP_NOOP, 568) },
+              _CFFI_OP(_CFFI_OP_NOOP, 577) },
   { "pool", offsetof(ncp_event, pool),
             sizeof(((ncp_event *)0)->pool),
-            _CFFI_OP(_CFFI_OP_NOOP, 185) },
+            _CFFI_OP(_CFFI_OP_NOOP, 193) },
   { "lease", offsetof(ncp_event, lease),
              sizeof(((ncp_event *)0)->lease),
              _CFFI_OP(_CFFI_OP_NOOP, 73) },
@@ -11679,22 +11833,22 @@ static const struct _cffi_field_s _cffi_fields[] = {
                   _CFFI_OP(_CFFI_OP_NOOP, 57) },
   { "fd", offsetof(ncp_event, fd),
           sizeof(((ncp_event *)0)->fd),
-          _CFFI_OP(_CFFI_OP_NOOP, 568) },
+          _CFFI_OP(_CFFI_OP_NOOP, 577) },
   { "protocol", offsetof(ncp_event, protocol),
                 sizeof(((ncp_event *)0)->protocol),
-                _CFFI_OP(_CFFI_OP_NOOP, 568) },
+                _CFFI_OP(_CFFI_OP_NOOP, 577) },
   { "ip", offsetof(ncp_event, ip),
           sizeof(((ncp_event *)0)->ip),
-          _CFFI_OP(_CFFI_OP_NOOP, 568) },
+          _CFFI_OP(_CFFI_OP_NOOP, 577) },
   { "reason", offsetof(ncp_event, reason),
               sizeof(((ncp_event *)0)->reason),
-              _CFFI_OP(_CFFI_OP_NOOP, 568) },
+              _CFFI_OP(_CFFI_OP_NOOP, 577) },
   { "reused", offsetof(ncp_event, reused),
               sizeof(((ncp_event *)0)->reused),
-              _CFFI_OP(_CFFI_OP_NOOP, 568) },
+              _CFFI_OP(_CFFI_OP_NOOP, 577) },
   { "reserved32", offsetof(ncp_event, reserved32),
                   sizeof(((ncp_event *)0)->reserved32),
-                  _CFFI_OP(_CFFI_OP_NOOP, 568) },
+                  _CFFI_OP(_CFFI_OP_NOOP, 577) },
   { "code", offsetof(ncp_event, code),
             sizeof(((ncp_event *)0)->code),
             _CFFI_OP(_CFFI_OP_NOOP, 57) },
@@ -11703,37 +11857,37 @@ static const struct _cffi_field_s _cffi_fields[] = {
                    _CFFI_OP(_CFFI_OP_NOOP, 57) },
   { "spare", offsetof(ncp_event, spare),
              sizeof(((ncp_event *)0)->spare),
-             _CFFI_OP(_CFFI_OP_NOOP, 579) },
+             _CFFI_OP(_CFFI_OP_NOOP, 588) },
 };
 
 static const struct _cffi_struct_union_s _cffi_struct_unions[] = {
-  { "ncp_cancel", 569, _CFFI_F_OPAQUE,
+  { "ncp_cancel", 578, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_config", 570, _CFFI_F_OPAQUE,
+  { "ncp_config", 579, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_conn", 571, _CFFI_F_OPAQUE,
+  { "ncp_conn", 580, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_dial", 572, _CFFI_F_OPAQUE,
+  { "ncp_dial", 581, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_event", 573, _CFFI_F_CHECK_FIELDS,
+  { "ncp_event", 582, _CFFI_F_CHECK_FIELDS,
     sizeof(ncp_event), offsetof(struct _cffi_align__ncp_event, y), 0, 18 },
-  { "ncp_guard", 574, _CFFI_F_OPAQUE,
+  { "ncp_guard", 583, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_pool", 575, _CFFI_F_OPAQUE,
+  { "ncp_pool", 584, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_py_clock", 576, _CFFI_F_OPAQUE,
+  { "ncp_py_clock", 585, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_queue", 577, _CFFI_F_OPAQUE,
+  { "ncp_queue", 586, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
-  { "ncp_tap", 578, _CFFI_F_OPAQUE,
+  { "ncp_tap", 587, _CFFI_F_OPAQUE,
     (size_t)-1, -1, -1, 0 /* opaque */ },
 };
 
 static const struct _cffi_enum_s _cffi_enums[] = {
-  { "ncp_callback", 545, _cffi_prim_int(sizeof(enum ncp_callback), ((enum ncp_callback)-1) <= 0),
+  { "ncp_callback", 553, _cffi_prim_int(sizeof(enum ncp_callback), ((enum ncp_callback)-1) <= 0),
     "NCP_CALLBACK_CLOSER,NCP_CALLBACK_CHECKER,NCP_CALLBACK_ON_CREATED,NCP_CALLBACK_ON_BORROW,NCP_CALLBACK_ON_RETURN,"
     "NCP_CALLBACK_ON_CLOSE,NCP_CALLBACK_ON_LEAK" },
-  { "ncp_counter", 546, _cffi_prim_int(sizeof(enum ncp_counter), ((enum ncp_counter)-1) <= 0),
+  { "ncp_counter", 554, _cffi_prim_int(sizeof(enum ncp_counter), ((enum ncp_counter)-1) <= 0),
     "NCP_COUNTER_CREATED,NCP_COUNTER_CLOSED,NCP_COUNTER_CURRENT,NCP_COUNTER_IDLE,NCP_COUNTER_ACTIVE,NCP_COUNTER_IPV4,"
     "NCP_COUNTER_IPV6,NCP_COUNTER_IPV4_IDLE,NCP_COUNTER_IPV6_IDLE,NCP_COUNTER_TCP,NCP_COUNTER_UDP,NCP_COUNTER_TCP_IDLE,"
     "NCP_COUNTER_UDP_IDLE,NCP_COUNTER_TOTAL,NCP_COUNTER_SUCCESSFUL,NCP_COUNTER_FAILED,NCP_COUNTER_TIMEOUT,"
@@ -11744,34 +11898,34 @@ static const struct _cffi_enum_s _cffi_enums[] = {
     "NCP_COUNTER_HC_SUCCESS_RATE,NCP_COUNTER_AVERAGE_LIFETIME,NCP_COUNTER_PREWARM_TARGET,NCP_COUNTER_PREWARM_CREATED,"
     "NCP_COUNTER_PREWARM_COMPLETED,NCP_COUNTER_WAITING,NCP_COUNTER_DIALING,NCP_COUNTER_BREAKER_OPEN,NCP_COUNTER_BREAKER_TRIPS,"
     "NCP_COUNTER_LAST_UPDATE,NCP_COUNTER_COUNT" },
-  { "ncp_counter_kind", 547, _cffi_prim_int(sizeof(enum ncp_counter_kind), ((enum ncp_counter_kind)-1) <= 0),
+  { "ncp_counter_kind", 555, _cffi_prim_int(sizeof(enum ncp_counter_kind), ((enum ncp_counter_kind)-1) <= 0),
     "NCP_KIND_CUMULATIVE,NCP_KIND_GAUGE,NCP_KIND_DERIVED" },
-  { "ncp_dial_policy", 548, _cffi_prim_int(sizeof(enum ncp_dial_policy), ((enum ncp_dial_policy)-1) <= 0),
+  { "ncp_dial_policy", 556, _cffi_prim_int(sizeof(enum ncp_dial_policy), ((enum ncp_dial_policy)-1) <= 0),
     "NCP_DIAL_FAIL_ONE,NCP_DIAL_FAIL_ALL,NCP_DIAL_WAIT" },
-  { "ncp_driver", 549, _cffi_prim_int(sizeof(enum ncp_driver), ((enum ncp_driver)-1) <= 0),
+  { "ncp_driver", 557, _cffi_prim_int(sizeof(enum ncp_driver), ((enum ncp_driver)-1) <= 0),
     "NCP_DRIVER_PUSH,NCP_DRIVER_PULL" },
-  { "ncp_event_type", 550, _cffi_prim_int(sizeof(enum ncp_event_type), ((enum ncp_event_type)-1) <= 0),
+  { "ncp_event_type", 558, _cffi_prim_int(sizeof(enum ncp_event_type), ((enum ncp_event_type)-1) <= 0),
     "NCP_EVENT_NONE,NCP_EVENT_CONN,NCP_EVENT_DIAL,NCP_EVENT_CHECK,NCP_EVENT_CLOSE,NCP_EVENT_PENDING,NCP_EVENT_READY,"
     "NCP_EVENT_KICK,NCP_EVENT_BORROW,NCP_EVENT_LEAK,NCP_EVENT_LOG,NCP_EVENT_DUE" },
-  { "ncp_fairness", 551, _cffi_prim_int(sizeof(enum ncp_fairness), ((enum ncp_fairness)-1) <= 0),
+  { "ncp_fairness", 559, _cffi_prim_int(sizeof(enum ncp_fairness), ((enum ncp_fairness)-1) <= 0),
     "NCP_FAIRNESS_STRICT,NCP_FAIRNESS_ADAPTIVE" },
-  { "ncp_flag", 552, _cffi_prim_int(sizeof(enum ncp_flag), ((enum ncp_flag)-1) <= 0),
+  { "ncp_flag", 560, _cffi_prim_int(sizeof(enum ncp_flag), ((enum ncp_flag)-1) <= 0),
     "NCP_FLAG_DIALS,NCP_FLAG_TRY,NCP_FLAG_DISCARD,NCP_FLAG_TAKE,NCP_FLAG_HOOK" },
-  { "ncp_host_event", 553, _cffi_prim_int(sizeof(enum ncp_host_event), ((enum ncp_host_event)-1) <= 0),
+  { "ncp_host_event", 561, _cffi_prim_int(sizeof(enum ncp_host_event), ((enum ncp_host_event)-1) <= 0),
     "NCP_HOST_BORROW,NCP_HOST_LEAK,NCP_HOST_LOG,NCP_HOST_DUE" },
-  { "ncp_idle_order", 554, _cffi_prim_int(sizeof(enum ncp_idle_order), ((enum ncp_idle_order)-1) <= 0),
+  { "ncp_idle_order", 562, _cffi_prim_int(sizeof(enum ncp_idle_order), ((enum ncp_idle_order)-1) <= 0),
     "NCP_IDLE_LIFO,NCP_IDLE_FIFO" },
-  { "ncp_info", 555, _cffi_prim_int(sizeof(enum ncp_info), ((enum ncp_info)-1) <= 0),
+  { "ncp_info", 563, _cffi_prim_int(sizeof(enum ncp_info), ((enum ncp_info)-1) <= 0),
     "NCP_INFO_HANDLE,NCP_INFO_FD,NCP_INFO_ID,NCP_INFO_PROTOCOL,NCP_INFO_IP,NCP_INFO_AGE_NS,NCP_INFO_IDLE_NS,"
     "NCP_INFO_REUSE_COUNT,NCP_INFO_IN_USE,NCP_INFO_HEALTHY,NCP_INFO_LEAK_DETECTED,NCP_INFO_BORROWED_NS,NCP_INFO_TAG,"
     "NCP_INFO_CREATED_AT_NS,NCP_INFO_LAST_USED_AT_NS,NCP_INFO_LAST_CHECK_AT_NS,NCP_INFO_LEASE" },
-  { "ncp_ip", 556, _cffi_prim_int(sizeof(enum ncp_ip), ((enum ncp_ip)-1) <= 0),
+  { "ncp_ip", 564, _cffi_prim_int(sizeof(enum ncp_ip), ((enum ncp_ip)-1) <= 0),
     "NCP_IP_UNKNOWN,NCP_IP_V4,NCP_IP_V6" },
-  { "ncp_log_level", 557, _cffi_prim_int(sizeof(enum ncp_log_level), ((enum ncp_log_level)-1) <= 0),
+  { "ncp_log_level", 565, _cffi_prim_int(sizeof(enum ncp_log_level), ((enum ncp_log_level)-1) <= 0),
     "NCP_LOG_OFF,NCP_LOG_ERROR,NCP_LOG_WARN,NCP_LOG_INFO,NCP_LOG_DEBUG" },
-  { "ncp_mode", 558, _cffi_prim_int(sizeof(enum ncp_mode), ((enum ncp_mode)-1) <= 0),
+  { "ncp_mode", 566, _cffi_prim_int(sizeof(enum ncp_mode), ((enum ncp_mode)-1) <= 0),
     "NCP_MODE_CLIENT,NCP_MODE_SERVER" },
-  { "ncp_option", 559, _cffi_prim_int(sizeof(enum ncp_option), ((enum ncp_option)-1) <= 0),
+  { "ncp_option", 567, _cffi_prim_int(sizeof(enum ncp_option), ((enum ncp_option)-1) <= 0),
     "NCP_OPTION_MODE,NCP_OPTION_DRIVER,NCP_OPTION_NAME,NCP_OPTION_TARGET,NCP_OPTION_LISTENER_FD,NCP_OPTION_MAX_CONNECTIONS,"
     "NCP_OPTION_MIN_CONNECTIONS,NCP_OPTION_MAX_IDLE_CONNECTIONS,NCP_OPTION_CONNECTION_TIMEOUT,NCP_OPTION_IDLE_TIMEOUT,"
     "NCP_OPTION_MAX_LIFETIME,NCP_OPTION_EXPIRY_JITTER,NCP_OPTION_GET_TIMEOUT,NCP_OPTION_HEALTH_CHECK,NCP_OPTION_HEALTH_CHECK_INTERVAL,"
@@ -11785,43 +11939,43 @@ static const struct _cffi_enum_s _cffi_enums[] = {
     "NCP_OPTION_IDLE_ORDER,NCP_OPTION_FAIRNESS,NCP_OPTION_STORE,NCP_OPTION_MAX_WAITERS,NCP_OPTION_LOG_LEVEL,"
     "NCP_OPTION_TCP_NODELAY,NCP_OPTION_TCP_KEEPALIVE,NCP_OPTION_SEND_BUFFER,NCP_OPTION_RECEIVE_BUFFER,NCP_OPTION_HAPPY_EYEBALLS_DELAY,"
     "NCP_OPTION_HOST_EVENTS" },
-  { "ncp_protocol", 560, _cffi_prim_int(sizeof(enum ncp_protocol), ((enum ncp_protocol)-1) <= 0),
+  { "ncp_protocol", 568, _cffi_prim_int(sizeof(enum ncp_protocol), ((enum ncp_protocol)-1) <= 0),
     "NCP_PROTOCOL_UNKNOWN,NCP_PROTOCOL_TCP,NCP_PROTOCOL_UDP" },
-  { "ncp_reason", 561, _cffi_prim_int(sizeof(enum ncp_reason), ((enum ncp_reason)-1) <= 0),
+  { "ncp_reason", 569, _cffi_prim_int(sizeof(enum ncp_reason), ((enum ncp_reason)-1) <= 0),
     "NCP_REASON_NONE,NCP_REASON_IDLE_TIMEOUT,NCP_REASON_MAX_LIFETIME,NCP_REASON_UNHEALTHY,NCP_REASON_IDLE_FULL,"
     "NCP_REASON_EVICTED,NCP_REASON_LEAKED,NCP_REASON_DISCARDED,NCP_REASON_FLUSHED,NCP_REASON_SHRUNK,NCP_REASON_POOL_CLOSED,"
     "NCP_REASON_HOOK,NCP_REASON_DIRTY,NCP_REASON_MISMATCH,NCP_REASON_DETACHED,NCP_REASON_FORKED" },
-  { "ncp_status", 562, _cffi_prim_int(sizeof(enum ncp_status), ((enum ncp_status)-1) <= 0),
+  { "ncp_status", 570, _cffi_prim_int(sizeof(enum ncp_status), ((enum ncp_status)-1) <= 0),
     "NCP_OK,NCP_ECLOSED,NCP_ECONNCLOSED,NCP_ETIMEOUT,NCP_EMAXCONN,NCP_EINVALIDCONN,NCP_EUNHEALTHY,NCP_EINVALIDCONFIG,"
     "NCP_ELEAKED,NCP_EEXHAUSTED,NCP_EUNSUPPORTEDIP,NCP_ENOIP,NCP_EUNSUPPORTEDPROTO,NCP_ENOPROTO,NCP_EDIAL,"
     "NCP_EHOOK,NCP_ECLOSEHOOK,NCP_ECANCELED,NCP_ENOMEM,NCP_ESYS,NCP_EUSER,NCP_EINVAL,NCP_EWAITERS,NCP_EBREAKER,"
     "NCP_ESTATE,NCP_ENOTFOUND,NCP_EAGAIN" },
-  { "ncp_store", 563, _cffi_prim_int(sizeof(enum ncp_store), ((enum ncp_store)-1) <= 0),
+  { "ncp_store", 571, _cffi_prim_int(sizeof(enum ncp_store), ((enum ncp_store)-1) <= 0),
     "NCP_STORE_LOCKFREE,NCP_STORE_LOCK,NCP_STORE_SHARDED" },
-  { "ncp_type", 564, _cffi_prim_int(sizeof(enum ncp_type), ((enum ncp_type)-1) <= 0),
+  { "ncp_type", 572, _cffi_prim_int(sizeof(enum ncp_type), ((enum ncp_type)-1) <= 0),
     "NCP_TYPE_INT,NCP_TYPE_BOOL,NCP_TYPE_DURATION,NCP_TYPE_ENUM,NCP_TYPE_TEXT" },
 };
 
 static const struct _cffi_typename_s _cffi_typenames[] = {
-  { "ncp_alloc_fn", 436 },
-  { "ncp_cancel", 569 },
-  { "ncp_clock_fn", 133 },
-  { "ncp_config", 570 },
-  { "ncp_conn", 571 },
-  { "ncp_conn_fn", 106 },
-  { "ncp_dial", 572 },
-  { "ncp_dial_fn", 99 },
-  { "ncp_drop_fn", 101 },
-  { "ncp_event", 573 },
-  { "ncp_guard", 574 },
+  { "ncp_alloc_fn", 444 },
+  { "ncp_cancel", 578 },
+  { "ncp_clock_fn", 137 },
+  { "ncp_config", 579 },
+  { "ncp_conn", 580 },
+  { "ncp_conn_fn", 110 },
+  { "ncp_dial", 581 },
+  { "ncp_dial_fn", 103 },
+  { "ncp_drop_fn", 105 },
+  { "ncp_event", 582 },
+  { "ncp_guard", 583 },
   { "ncp_lease", 73 },
-  { "ncp_log_fn", 139 },
-  { "ncp_poll_fn", 85 },
-  { "ncp_pool", 575 },
-  { "ncp_py_clock", 576 },
-  { "ncp_queue", 577 },
-  { "ncp_release_fn", 437 },
-  { "ncp_tap", 578 },
+  { "ncp_log_fn", 143 },
+  { "ncp_poll_fn", 89 },
+  { "ncp_pool", 584 },
+  { "ncp_py_clock", 585 },
+  { "ncp_queue", 586 },
+  { "ncp_release_fn", 445 },
+  { "ncp_tap", 587 },
   { "ncp_ticket", 73 },
 };
 
@@ -11832,12 +11986,12 @@ static const struct _cffi_type_context_s _cffi_type_context = {
   _cffi_struct_unions,
   _cffi_enums,
   _cffi_typenames,
-  397,  /* num_globals */
+  401,  /* num_globals */
   10,  /* num_struct_unions */
   20,  /* num_enums */
   20,  /* num_typenames */
   NULL,  /* no includes */
-  584,  /* num_types */
+  593,  /* num_types */
   1,  /* flags */
 };
 

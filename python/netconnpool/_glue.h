@@ -14,6 +14,7 @@
 static int ncp_py_on_dial(int64_t host, int accepts, ncp_dial *dial);
 static int ncp_py_on_conn(int64_t host, int callback, uint64_t handle,
                           uint64_t conn_id, int reason);
+static int ncp_py_on_socket(int64_t host, const ncp_conn *conn);
 static void ncp_py_on_log(int64_t host, int level, uint64_t conn_id,
                           const char *text);
 static void ncp_py_on_drop(int64_t host);
@@ -127,6 +128,23 @@ static int ncp_py_created(void *user, const ncp_conn *conn, int reason)
     return ncp_py_conn(user, NCP_CALLBACK_ON_CREATED, conn, reason);
 }
 
+/* What the library dialed: the number of a descriptor is used again as soon as its
+ * borrower closes it, so Python gives the connection a handle of its own; until
+ * then it has one that no object has. */
+enum { NCP_PY_HANDLE_FD_SHIFT = 40 };
+
+static int ncp_py_created_socket(void *user, const ncp_conn *conn, int reason)
+{
+    uint64_t fd = (uint64_t)(uint32_t)ncp_conn_fd(conn);
+
+    (void)ncp_conn_set_handle(conn, fd | UINT64_C(1) << NCP_PY_HANDLE_FD_SHIFT);
+    if (!ncp_py_enter())
+        return NCP_OK;
+    int rc = ncp_py_on_socket(ncp_py_host(user), conn);
+    ncp_py_leave();
+    return ncp_py_heard(rc, NCP_EHOOK);
+}
+
 static int ncp_py_borrowed(void *user, const ncp_conn *conn, int reason)
 {
     return ncp_py_conn(user, NCP_CALLBACK_ON_BORROW, conn, reason);
@@ -188,6 +206,13 @@ static int ncp_py_set_dialer(ncp_config *config, int64_t host)
 static int ncp_py_set_acceptor(ncp_config *config, int64_t host)
 {
     return ncp_config_set_acceptor(config, ncp_py_acceptor, ncp_py_user(host),
+                                   NULL);
+}
+
+static int ncp_py_set_socket_callback(ncp_config *config, int64_t host)
+{
+    return ncp_config_set_callback(config, NCP_CALLBACK_ON_CREATED,
+                                   ncp_py_created_socket, ncp_py_user(host),
                                    NULL);
 }
 

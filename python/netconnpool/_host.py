@@ -249,7 +249,7 @@ class Host:
         wanted = {
             Callback.CLOSER: True,
             Callback.CHECKER: self.check,
-            Callback.ON_CREATED: self.builtin or self.on_created,
+            Callback.ON_CREATED: self.on_created and not self.builtin,
             Callback.ON_BORROW: self.on_borrow,
             Callback.ON_RETURN: self.on_return or self.restores_timeout,
             Callback.ON_CLOSE: self.on_close,
@@ -258,6 +258,8 @@ class Host:
         for callback, is_wanted in wanted.items():
             if is_wanted:
                 lib.ncp_py_set_callback(config, callback, self.number)
+        if self.builtin:
+            lib.ncp_py_set_socket_callback(config, self.number)
         lib.ncp_py_set_log(config, self.number)
 
     # --------------------------------------------------------------------- errors
@@ -310,34 +312,36 @@ class Host:
         if told is None:
             fd = descriptor(raw)
             told = (fd, *detect(fd)) if fd >= 0 else (-1, 0, 0)
+        return (self._keep(raw), *told)
+
+    def _add_socket(self, conn: CData) -> Any:
+        """Takes a socket that the library made. Its handle is not the descriptor,
+        whose number is another's as soon as a borrower closes it."""
+        raw = socket.socket(fileno=lib.ncp_conn_fd(conn))
+        raw.settimeout(socket.getdefaulttimeout())
+        lib.ncp_conn_set_handle(conn, self._keep(raw))
+        return raw
+
+    def _keep(self, raw: Any) -> int:
+        """The handle of an object from now on."""
         try:
             handle = self._free.pop()
         except IndexError:
             handle = next(self._handles)
-        self._keep(handle, raw)
-        return (handle, *told)
-
-    def add_socket(self, fd: int) -> Any:
-        """Takes a socket that the library made; its handle is the descriptor."""
-        raw = socket.socket(fileno=fd)
-        raw.settimeout(socket.getdefaulttimeout())
-        self._keep(fd, raw)
-        return raw
-
-    def _keep(self, handle: int, raw: Any) -> None:
         if self.restores_timeout and hasattr(raw, "gettimeout"):
             self._timeouts[handle] = raw.gettimeout()
         self.objects[handle] = raw
         if handle < lib.NCP_PY_HANDLE_LARGE and not self.captures_stacks:
             self.small[handle] = raw
+        return handle
 
     def remove(self, handle: int) -> Any:
         """Lets go of an object; None when there is none. Its handle is used
-        again, unless it is a descriptor."""
+        again."""
         self.small.pop(handle, None)
         raw = self.objects.pop(handle, None)
         self._timeouts.pop(handle, None)
-        if raw is not None and not self.builtin:
+        if raw is not None:
             self._free.append(handle)
         return raw
 
@@ -397,8 +401,8 @@ class Host:
     def _closed(self, handle: int, reason: str) -> int:
         raw = self.remove(handle)
         if raw is None:
-            if self.builtin:  # refused before it became an object
-                os.close(handle)
+            if handle >> lib.NCP_PY_HANDLE_FD_SHIFT:  # it became no object
+                os.close(handle & _FD_BITS)
             return Status.OK
         try:
             self.close(raw, reason)
@@ -414,9 +418,16 @@ class Host:
         except BaseException as error:
             return self._overheard(error, "a health check", _NOT_FIT)
 
+    def made_socket(self, conn: CData) -> int:
+        """The library has dialed, or accepted."""
+        return self._welcomed(lambda: self._add_socket(conn))
+
     def _created(self, handle: int, reason: str) -> int:
+        return self._welcomed(lambda: self.objects[handle])
+
+    def _welcomed(self, find: Callable[[], Any]) -> int:
         try:
-            raw = self.add_socket(handle) if self.builtin else self.objects[handle]
+            raw = find()
             if self.on_created is not None:
                 self.on_created(raw)
         except BaseException as error:
@@ -529,6 +540,7 @@ _CALLED: dict[int, Callable[[Host, int, str], int]] = {
     Callback.ON_LEAK: Host._leaked,
 }
 _NOT_FIT = int(Status.EUNHEALTHY)
+_FD_BITS = (1 << 32) - 1
 
 
 def fit(result: object) -> bool:
@@ -618,6 +630,12 @@ def ncp_py_on_conn(
 ) -> int:
     host = _find(number)
     return host.called(callback, handle, reason) if host else Status.OK
+
+
+@ffi.def_extern(error=Status.EHOOK, onerror=_escaped)
+def ncp_py_on_socket(number: int, conn: CData) -> int:
+    host = _find(number)
+    return host.made_socket(conn) if host else Status.OK
 
 
 @ffi.def_extern(onerror=_unheard)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,19 +19,25 @@ struct child_note *child_note_new(void)
     return note;
 }
 
-static void *do_nothing(void *arg)
+static void *say_who_it_is(void *arg)
 {
-    return arg;
+    *(long *)arg = syscall(SYS_gettid);
+    return NULL;
 }
 
 /* A sanitizer may start a thread of its own beside the first of a process: it
- * is not to be taken for one of the library. */
+ * is not to be taken for one of the library. Who has joined a thread may still find
+ * it among those of the process, for a while. */
 static void start_first_thread(void)
 {
     pthread_t thread;
+    long number = 0;
+    char path[64];
 
-    REQUIRE_EQ(pthread_create(&thread, NULL, do_nothing, NULL), 0);
+    REQUIRE_EQ(pthread_create(&thread, NULL, say_who_it_is, &number), 0);
     pthread_join(thread, NULL);
+    snprintf(path, sizeof(path), "/proc/self/task/%ld", number);
+    REQUIRE_SOON(access(path, F_OK) != 0);
 }
 
 void child_run(void (*attempt)(void *), void *arg)

@@ -63,6 +63,38 @@ def test_a_descriptor_is_closed_once_and_by_one(make, echo):
         far.close()
 
 
+def borrow_twice_under_one_number(pool):
+    """A connection whose borrower closed its socket, and one whose descriptor has
+    the same number since."""
+    for _ in range(100):
+        his = pool.getconn()
+        number = his.raw.fileno()
+        his.raw.close()
+        other = pool.getconn()
+        if other.raw.fileno() == number:
+            return his, other
+        pool.putconn(his, discard=True)  # somebody else was quicker
+        pool.putconn(other, discard=True)
+    raise AssertionError("the number of a descriptor is not used again")
+
+
+@pytest.mark.parametrize("discard", [True, False])
+def test_a_borrower_who_closes_his_socket_closes_nobody_elses(make, echo, discard):
+    pool = make(echo.target, max_connections=2)
+    his, other = borrow_twice_under_one_number(pool)
+    closed = his.raw
+    pool.putconn(his, discard=discard)
+    ask(other)
+    next_one = pool.getconn()
+    assert next_one.raw is not other.raw
+    assert (next_one.raw is closed) == (not discard)
+    pool.putconn(next_one, discard=True)
+    ask(other)
+    pool.putconn(other)
+    with pool.connection() as again:
+        ask(again)
+
+
 def test_a_detached_socket_is_the_users(make, echo):
     pool = make(echo.target)
     raw = pool.detach(pool.getconn())

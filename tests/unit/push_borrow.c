@@ -22,6 +22,8 @@ struct world {
     atomic_int dials;
     int dial_result; /* of the dialer: NCP_OK makes an opaque connection */
     int hook_result; /* of on_created or on_borrow */
+    uint64_t handle; /* what the hook wants it to be, unless 0 */
+    int handle_result;
 };
 
 static int dial(void *user, ncp_dial *dial)
@@ -41,8 +43,10 @@ static int hook(void *user, const ncp_conn *conn, int reason)
 {
     const struct world *world = user;
 
-    (void)conn;
     (void)reason;
+    if (world->handle != 0)
+        assert_int_equal(ncp_conn_set_handle(conn, world->handle),
+                         world->handle_result);
     return world->hook_result;
 }
 
@@ -67,6 +71,36 @@ static int borrow(const struct world *world, int64_t timeout_ms,
     memset(out, 0x5a, sizeof *out);
     return ncp_pool_borrow(world->pool, NCP_PROTOCOL_UNKNOWN, NCP_IP_UNKNOWN,
                            timeout_ms, cancel, 7, out);
+}
+
+static uint64_t borrowed_handle(struct world *world)
+{
+    ncp_event event;
+
+    assert_int_equal(borrow(world, 1000, NULL, &event), NCP_OK);
+    uint64_t handle = event.handle;
+    assert_int_equal(ncp_pool_put(world->pool, event.lease), NCP_OK);
+    ncp_pool_free(world->pool);
+    return handle;
+}
+
+static void on_created_may_give_a_connection_another_handle(void **state)
+{
+    struct world world = {.handle = 4242};
+
+    (void)state;
+    open_world(&world, NCP_CALLBACK_ON_CREATED);
+    assert_int_equal(borrowed_handle(&world), 4242);
+}
+
+static void nobody_else_may_give_a_connection_another_handle(void **state)
+{
+    struct world world = {.handle = 4242, .handle_result = NCP_ESTATE};
+
+    (void)state;
+    assert_int_equal(ncp_conn_set_handle(NULL, 1), NCP_EINVAL);
+    open_world(&world, NCP_CALLBACK_ON_BORROW);
+    assert_int_equal(borrowed_handle(&world), 10);
 }
 
 static void a_borrow_says_everything_about_its_connection(void **state)
@@ -298,6 +332,8 @@ static void a_token_refuses_a_useless_interval(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(on_created_may_give_a_connection_another_handle),
+        cmocka_unit_test(nobody_else_may_give_a_connection_another_handle),
         cmocka_unit_test(a_borrow_says_everything_about_its_connection),
         cmocka_unit_test(the_code_of_a_failed_dial_reaches_its_borrow),
         cmocka_unit_test(a_positive_result_of_a_hook_is_its_code),

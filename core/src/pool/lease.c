@@ -170,6 +170,16 @@ uint64_t ncp_conn_handle(const ncp_conn *conn)
     return conn == NULL ? 0 : conn->slot->handle;
 }
 
+int ncp_conn_set_handle(const ncp_conn *conn, uint64_t handle)
+{
+    if (conn == NULL)
+        return NCP_EINVAL;
+    if (ncp__state_of(conn->slot) != NCP__CREATING)
+        return NCP_ESTATE;
+    conn->slot->handle = handle;
+    return NCP_OK;
+}
+
 int ncp_conn_fd(const ncp_conn *conn)
 {
     return conn == NULL ? -1 : ncp__cold(conn->slot)->fd;

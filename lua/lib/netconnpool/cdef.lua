@@ -323,6 +323,7 @@ int ncp_lease_stack(const ncp_pool *pool, ncp_lease lease, char *buffer,
                     size_t size);
 int ncp_conn_info(const ncp_conn *conn, int info, uint64_t *out);
 uint64_t ncp_conn_handle(const ncp_conn *conn);
+int ncp_conn_set_handle(const ncp_conn *conn, uint64_t handle);
 int ncp_conn_fd(const ncp_conn *conn);
 uint64_t ncp_conn_id(const ncp_conn *conn);
 enum ncp_counter {
