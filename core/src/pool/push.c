@@ -5,7 +5,7 @@
 enum {
     SPINS = 30,            /* looks at an answer before a thread sleeps */
     SPINS_LONG = 4000,     /* longer than it takes to wake somebody */
-    SPINS_LONG_EVERY = 64, /* waits of which one looks for so long */
+    SPINS_LONG_EVERY = 64, /* waits of which at least one looks for so long */
     NAP_NS = 50000 /* adaptive: how long one that was told too late sleeps */
 };
 
@@ -214,19 +214,57 @@ static uint64_t sleep_until(ncp_pool *pool, const struct ncp__waiter *waiter,
     return help_out(pool, now_ns, until_ns);
 }
 
-/* Only the first in line has a chance that it is worth while. Two threads that hand
- * one connection to each other could go on to sleep and wake each other for ever;
- * a long look now and then finds out that both are running. */
-static int spins(const ncp_pool *pool)
+/* How a thread looks for its answer before it sleeps. Two threads that hand one
+ * connection to each other could go on to sleep and wake each other for ever; a long
+ * look after a short one that failed finds out that both are running. When short
+ * ones go on to fail, long ones become rare. */
+static _Thread_local struct {
+    uint32_t left; /* short looks until a long one */
+    uint32_t step; /* how many there are between two long ones */
+} looks __attribute__((tls_model("initial-exec")));
+
+static void note_long_look(void)
 {
-    static _Thread_local uint32_t waits
-        __attribute__((tls_model("initial-exec")));
+    looks.step = (2 * looks.step + 1) % SPINS_LONG_EVERY;
+    looks.left = looks.step;
+}
+
+static void note_short_look(bool found)
+{
+    if (found) {
+        looks.step = 0;
+        looks.left = SPINS_LONG_EVERY;
+        return;
+    }
+    looks.left--;
+    if (looks.left > looks.step)
+        looks.left = looks.step;
+}
+
+static bool is_decided(const struct ncp__waiter *waiter)
+{
+    return atomic_load_explicit(&waiter->state, memory_order_acquire) ==
+           NCP__DECIDED;
+}
+
+/* Only the first in line has a chance that it is worth while. */
+static bool look(const ncp_pool *pool, const struct ncp__waiter *waiter)
+{
     uint64_t gate =
         atomic_load_explicit(&pool->engine.gate, memory_order_relaxed);
+    bool longer = looks.left == 0, found = false;
 
     if (gate >= 2 * NCP__GATE_WAITER)
-        return 0;
-    return waits++ % SPINS_LONG_EVERY == 0 ? SPINS_LONG : SPINS;
+        return false;
+    for (int i = longer ? SPINS_LONG : SPINS; i > 0 && !found; i--) {
+        ncp__relax();
+        found = is_decided(waiter);
+    }
+    if (longer)
+        note_long_look();
+    else
+        note_short_look(found);
+    return found;
 }
 
 /* Announces its sleep, then looks once more, then sleeps: whoever changes
@@ -234,12 +272,8 @@ static int spins(const ncp_pool *pool)
 static void wait_decided(ncp_pool *pool, struct ncp__waiter *waiter,
                          const ncp_cancel *cancel)
 {
-    for (int i = spins(pool); i > 0; i--) {
-        if (atomic_load_explicit(&waiter->state, memory_order_acquire) ==
-            NCP__DECIDED)
-            return;
-        ncp__relax();
-    }
+    if (is_decided(waiter) || look(pool, waiter))
+        return;
     for (;;) {
         unsigned waiting = NCP__WAITING;
         if (!atomic_compare_exchange_strong_explicit(
@@ -254,8 +288,7 @@ static void wait_decided(ncp_pool *pool, struct ncp__waiter *waiter,
         else if (!try_for_itself(pool, waiter, now_ns))
             ncp__pool_park(pool, &waiter->state, NCP__PARKED,
                            sleep_until(pool, waiter, cancel, now_ns));
-        if (atomic_load_explicit(&waiter->state, memory_order_acquire) ==
-            NCP__DECIDED)
+        if (is_decided(waiter))
             return;
         ncp__relax();
     }
