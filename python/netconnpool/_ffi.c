@@ -1,4 +1,4 @@
-/* cffi 2.1.1 made this of the declarations with SHA-256 4c7492466fb15df8fb1db7585c1821a7d1ec5b428045e6c31b78e310827d9d3a */
+/* cffi 2.1.1 made this of the declarations with SHA-256 06ca1199bf4a803d814d2cf1991e4115f8ba12de74b78a52f925a275da1d933d */
 #define _CFFI_
 
 /* We try to define Py_LIMITED_API before including Python.h.
@@ -721,6 +721,7 @@ static int ncp_py_created_socket(void *user, const ncp_conn *conn, int reason)
 {
     uint64_t fd = (uint64_t)(uint32_t)ncp_conn_fd(conn);
 
+    (void)reason;
     (void)ncp_conn_set_handle(conn, fd | UINT64_C(1) << NCP_PY_HANDLE_FD_SHIFT);
     if (!ncp_py_enter())
         return NCP_OK;

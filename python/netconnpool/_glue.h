@@ -137,6 +137,7 @@ static int ncp_py_created_socket(void *user, const ncp_conn *conn, int reason)
 {
     uint64_t fd = (uint64_t)(uint32_t)ncp_conn_fd(conn);
 
+    (void)reason;
     (void)ncp_conn_set_handle(conn, fd | UINT64_C(1) << NCP_PY_HANDLE_FD_SHIFT);
     if (!ncp_py_enter())
         return NCP_OK;
